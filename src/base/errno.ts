@@ -1,0 +1,30 @@
+/** One error type for everything a filesystem call can fail with: errno for the program, cause for the log. */
+import { constants } from 'node:os';
+
+export type ErrnoName = keyof typeof constants.errno;
+
+export const ERRNO: Readonly<Record<ErrnoName, number>> = constants.errno;
+
+/**
+ * The failure of one filesystem call. `code` goes to the program (as its negative number on the wire),
+ * `message` and `cause` to the debug log.
+ */
+export class FsError extends Error {
+  readonly code: ErrnoName;
+
+  constructor(code: ErrnoName, message: string = code, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'FsError';
+    this.code = code;
+  }
+
+  /** The positive number of this platform, as in errno(3). */
+  get errno(): number {
+    return ERRNO[this.code];
+  }
+}
+
+/** The errno of anything that was thrown; what is not an FsError is our own bug and answers EIO. */
+export function errnoOf(error: unknown): number {
+  return error instanceof FsError ? error.errno : ERRNO.EIO;
+}

@@ -1,0 +1,145 @@
+/**
+ * The one interface between a kernel driver (`fuse/`) and the filesystem (`fs/`). Drivers own inode
+ * numbers and the wire; the filesystem works on paths and handles. Every method may reject with `FsError`.
+ */
+import type { ByteString } from '../base/bytes.js';
+import type { Path } from '../base/path.js';
+
+/** stat(2) as far as SFTP knows it. Times are seconds since the epoch; sizes bytes. */
+export interface Attributes {
+  /** Type and permission bits (S_IFMT | 07777). */
+  readonly mode: number;
+  readonly size: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly atime: number;
+  readonly mtime: number;
+  readonly ctime: number;
+  readonly nlink: number;
+}
+
+/** Attributes, and for how many milliseconds the kernel may trust them. */
+export interface Stat {
+  readonly attributes: Attributes;
+  readonly attrTtl: number;
+  /** How long the name itself may be trusted, in milliseconds. */
+  readonly entryTtl: number;
+}
+
+/** The answer of a lookup: `attributes` is null for a name that does not exist (a negative entry). */
+export interface Lookup {
+  readonly attributes: Attributes | null;
+  readonly attrTtl: number;
+  readonly entryTtl: number;
+}
+
+/** What a call is about: a path, an open file, or both; the path is null once the name was removed. */
+export interface Target {
+  readonly path: Path | null;
+  readonly handle: number | null;
+}
+
+/** setattr: only what is present changes. A time is in seconds, or 'now' for UTIME_NOW. */
+export interface AttributeChanges {
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly size?: number;
+  readonly atime?: number | 'now';
+  readonly mtime?: number | 'now';
+}
+
+export interface Opened {
+  readonly handle: number;
+  /** Pages the kernel holds from earlier opens are still valid. */
+  readonly keepCache: boolean;
+  readonly directIo: boolean;
+}
+
+export interface DirectoryEntry {
+  readonly name: ByteString;
+  readonly attributes: Attributes;
+}
+
+/** A snapshot of a directory, without `.` and `..`. */
+export interface Listing {
+  readonly entries: readonly DirectoryEntry[];
+  readonly attrTtl: number;
+  readonly entryTtl: number;
+}
+
+/** statvfs(3). */
+export interface FileSystemStats {
+  readonly bsize: number;
+  readonly frsize: number;
+  readonly blocks: number;
+  readonly bfree: number;
+  readonly bavail: number;
+  readonly files: number;
+  readonly ffree: number;
+  readonly namemax: number;
+}
+
+export interface WriteFlags {
+  /** The kernel writes back a page of its own (mmap); it chose the handle, and O_APPEND means nothing. */
+  readonly fromPageCache: boolean;
+}
+
+export interface Operations {
+  lookup(path: Path): Promise<Lookup>;
+  getattr(target: Target): Promise<Stat>;
+  setattr(target: Target, changes: AttributeChanges): Promise<Stat>;
+  readlink(path: Path): Promise<ByteString>;
+  symlink(path: Path, target: ByteString): Promise<Stat>;
+  /** Regular files only; any other type is EPERM. */
+  mknod(path: Path, mode: number): Promise<Stat>;
+  mkdir(path: Path, mode: number): Promise<Stat>;
+  unlink(path: Path): Promise<void>;
+  rmdir(path: Path): Promise<void>;
+  rename(from: Path, to: Path, options: { readonly noReplace: boolean }): Promise<void>;
+  /** Gives the file `from` the further name `to`. */
+  link(from: Path, to: Path): Promise<Stat>;
+  open(path: Path, flags: number): Promise<Opened>;
+  create(path: Path, flags: number, mode: number): Promise<Stat & Opened>;
+  /** The bytes at `offset`, up to `size`; fewer only at the end of the file. */
+  read(handle: number, offset: number, size: number): Promise<readonly Uint8Array[]>;
+  /** Takes all of `data` (copied before the call returns control to the event loop) and answers its length. */
+  write(handle: number, offset: number, data: Uint8Array, flags: WriteFlags): Promise<number>;
+  /** close(2) of one descriptor: everything written is on the server, or the error is told. */
+  flush(handle: number): Promise<void>;
+  fsync(handle: number, dataOnly: boolean): Promise<void>;
+  /** The last descriptor is gone. Never fails; an error left over is logged. */
+  release(handle: number): Promise<void>;
+  statfs(path: Path): Promise<FileSystemStats>;
+  opendir(path: Path): Promise<number>;
+  /** The whole listing; `restart` (a read at offset 0) takes a new snapshot, else the handle's own is answered. */
+  readdir(handle: number, restart: boolean): Promise<Listing>;
+  releasedir(handle: number): Promise<void>;
+  fsyncdir(handle: number): Promise<void>;
+  /** access(2): `mask` of R_OK 4, W_OK 2, X_OK 1. */
+  access(path: Path, mask: number): Promise<void>;
+  /** SEEK_DATA (3) and SEEK_HOLE (4). */
+  lseek(handle: number, offset: number, whence: number): Promise<number>;
+  fallocate(handle: number, mode: number, offset: number, length: number): Promise<void>;
+  /** Copies within the mount, on the server; answers how many bytes (fewer than asked at the end of file). */
+  copyFileRange(
+    from: number,
+    fromOffset: number,
+    to: number,
+    toOffset: number,
+    length: number,
+  ): Promise<number>;
+}
+
+/**
+ * What the filesystem may tell the kernel to forget. The driver sends the notifications on its own time:
+ * nothing is awaited, and a path the kernel does not know is ignored.
+ */
+export interface KernelCache {
+  /** The name at `path` (a dentry, positive or negative) is no longer valid. */
+  invalidateEntry(path: Path): void;
+  /** Attributes of the file at `path` are stale. */
+  invalidateAttributes(path: Path): void;
+  /** Attributes and pages of the file at `path` are stale. */
+  invalidateData(path: Path): void;
+}
