@@ -54,6 +54,11 @@ export interface Opened {
   /** Pages the kernel holds from earlier opens are still valid. */
   readonly keepCache: boolean;
   readonly directIo: boolean;
+  /**
+   * The attributes that the kernel may hold are not those of the opened file: the driver drops them before
+   * it answers, since the kernel reads no further than the size it knows.
+   */
+  readonly staleAttributes: boolean;
 }
 
 export interface DirectoryEntry {

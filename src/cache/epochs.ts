@@ -1,0 +1,54 @@
+/**
+ * Keeps late answers out of the caches. Whoever asks the server notes the epoch first; when the answer
+ * arrives, it may be stored only if nothing has touched that path since. Memory is bounded: beyond
+ * `capacity` remembered paths the oldest is forgotten, and answers asked before it are then refused
+ * wholesale, which costs a repeated question but never a wrong entry.
+ */
+import { isWithin, type Path } from '../base/path.js';
+
+export class Epochs {
+  readonly #capacity: number;
+  readonly #paths = new Map<Path, number>();
+  readonly #subtrees = new Map<Path, number>();
+  #epoch = 0;
+  #floor = 0;
+
+  constructor(capacity = 4096) {
+    this.#capacity = capacity;
+  }
+
+  /** The epoch to note before asking. */
+  now(): number {
+    return this.#epoch;
+  }
+
+  /** `path` changed: answers about it that are under way are void. */
+  touch(path: Path): void {
+    this.#remember(this.#paths, path, this.#capacity);
+  }
+
+  /** Everything at and below `path` changed. */
+  touchTree(path: Path): void {
+    this.#remember(this.#subtrees, path, 64);
+  }
+
+  /** May an answer about `path`, asked at epoch `since`, still be stored? */
+  isCurrent(path: Path, since: number): boolean {
+    if (since === this.#epoch) return true;
+    if (since < this.#floor) return false;
+    if ((this.#paths.get(path) ?? 0) > since) return false;
+    for (const [tree, epoch] of this.#subtrees) if (epoch > since && isWithin(path, tree)) return false;
+    return true;
+  }
+
+  #remember(map: Map<Path, number>, path: Path, capacity: number): void {
+    this.#epoch += 1;
+    map.delete(path);
+    map.set(path, this.#epoch);
+    if (map.size <= capacity) return;
+    const oldest = map.entries().next().value;
+    if (oldest === undefined) return;
+    map.delete(oldest[0]);
+    this.#floor = Math.max(this.#floor, oldest[1]);
+  }
+}

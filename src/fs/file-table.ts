@@ -1,0 +1,133 @@
+/**
+ * Which files are open, by handle and by path, and which were open lately: a closed file keeps its number,
+ * so that its blocks can serve the next open while size and time match. Names move here when they move on
+ * the server.
+ */
+import { LRUCache } from 'lru-cache';
+import { FsError } from '../base/errno.js';
+import { isWithin, type Path, parentOf, rebase } from '../base/path.js';
+import type { BlockCache } from '../cache/blocks.js';
+import type { SftpHandle } from '../sftp/client.js';
+import { FileNode, OpenFile } from './open-file.js';
+
+const MAX_CLOSED = 8192;
+
+export class FileTable {
+  readonly #blocks: BlockCache;
+  readonly #maxWrite: number;
+  readonly #open = new Map<Path, FileNode>();
+  readonly #closed: LRUCache<Path, FileNode>;
+  readonly #handles = new Map<number, OpenFile>();
+  #nextHandle = 1;
+  #nextNode = 1;
+
+  constructor(blocks: BlockCache, maxWrite: number) {
+    this.#blocks = blocks;
+    this.#maxWrite = maxWrite;
+    this.#closed = new LRUCache({
+      max: MAX_CLOSED,
+      dispose: (node, _path, reason) => {
+        if (reason === 'evict') this.#blocks.dropFile(node.id);
+      },
+    });
+  }
+
+  get openHandles(): number {
+    return this.#handles.size;
+  }
+
+  /** Every open file, those without a name included. */
+  nodes(): Set<FileNode> {
+    return new Set([...this.#handles.values()].map((file) => file.node));
+  }
+
+  /** The open file called `path`. */
+  openAt(path: Path): FileNode | undefined {
+    return this.#open.get(path);
+  }
+
+  /** Open files directly inside `directory`. */
+  openIn(directory: Path): FileNode[] {
+    return [...this.#open.values()].filter((node) => node.path !== null && parentOf(node.path) === directory);
+  }
+
+  /** The file called `path` if it is open or was lately. */
+  peek(path: Path): FileNode | undefined {
+    return this.#open.get(path) ?? this.#closed.peek(path);
+  }
+
+  /** Registers one open of the file at `path`; a file not seen lately starts with an unknown stamp. */
+  add(path: Path, handle: SftpHandle, flags: number, size: number): { id: number; file: OpenFile } {
+    let node = this.peek(path);
+    if (node === undefined) {
+      node = new FileNode(this.#nextNode, path, size, this.#maxWrite);
+      this.#nextNode += 1;
+    }
+    this.#closed.delete(path);
+    this.#open.set(path, node);
+    const file = new OpenFile(node, handle, flags);
+    node.handles.add(file);
+    const id = this.#nextHandle;
+    this.#nextHandle += 1;
+    this.#handles.set(id, file);
+    return { id, file };
+  }
+
+  get(id: number): OpenFile {
+    const file = this.#handles.get(id);
+    if (file === undefined) throw new FsError('EBADF', `no open file ${id}`);
+    return file;
+  }
+
+  remove(id: number): OpenFile {
+    const file = this.get(id);
+    const { node } = file;
+    this.#handles.delete(id);
+    node.handles.delete(file);
+    if (node.handles.size > 0) return file;
+    if (node.path === null) this.#blocks.dropFile(node.id);
+    else {
+      this.#open.delete(node.path);
+      this.#closed.set(node.path, node);
+    }
+    return file;
+  }
+
+  /** The name `path` is gone; the file lives on as `twin` (another hard link) or, if open, nameless. */
+  nameGone(path: Path, twin: Path | null): void {
+    const node = this.peek(path);
+    if (node === undefined) return;
+    const isOpen = this.#open.delete(path);
+    this.#closed.delete(path);
+    const takesTwin = twin !== null && this.peek(twin) === undefined;
+    node.path = takesTwin ? twin : null;
+    if (takesTwin) {
+      if (isOpen) this.#open.set(twin, node);
+      else this.#closed.set(twin, node);
+    } else if (!isOpen) this.#blocks.dropFile(node.id);
+  }
+
+  /** `from`, and for a directory all below it, is now called `to` (whose own file is already gone). */
+  renamed(from: Path, to: Path): void {
+    for (const [path, node] of [...this.#open]) {
+      if (!isWithin(path, from)) continue;
+      this.#open.delete(path);
+      node.path = rebase(path, from, to);
+      this.#open.set(node.path, node);
+    }
+    for (const path of [...this.#closed.keys()]) {
+      if (!isWithin(path, from)) continue;
+      const node = this.#closed.peek(path);
+      this.#closed.delete(path);
+      if (node === undefined) continue;
+      node.path = rebase(path, from, to);
+      this.#closed.set(node.path, node);
+    }
+  }
+
+  /** Forgets the content of every closed file. */
+  clear(): void {
+    for (const node of this.#closed.values()) this.#blocks.dropFile(node.id);
+    this.#closed.clear();
+  }
+}

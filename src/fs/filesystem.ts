@@ -1,0 +1,256 @@
+/**
+ * The filesystem of one mount: what each call of a program means on the server. This class only puts the
+ * parts together; `attribute-operations`, `file-operations` and `name-operations` hold the meaning.
+ */
+import type { ByteString } from '../base/bytes.js';
+import { type Clock, systemClock } from '../base/clock.js';
+import type { FsError } from '../base/errno.js';
+import type { Path } from '../base/path.js';
+import { BlockCache } from '../cache/blocks.js';
+import type { SftpClient } from '../sftp/client.js';
+import { AttributeOperations } from './attribute-operations.js';
+import { Content } from './content.js';
+import { FileOperations } from './file-operations.js';
+import { FileTable } from './file-table.js';
+import type { Identity } from './identity.js';
+import { HardLinks } from './links.js';
+import { NameOperations } from './name-operations.js';
+import { Namespace } from './namespace.js';
+import { type FileNode, type Unsent, unsentOf } from './open-file.js';
+import type { AttributeChanges, KernelCache, Operations, Target, WriteFlags } from './operations.js';
+import type { FsOptions } from './options.js';
+import { mustBeWritable, type Parts } from './parts.js';
+import { Remote } from './remote.js';
+import { WriteBehind } from './write-behind.js';
+
+export interface FileSystemSettings {
+  readonly client: SftpClient;
+  /** The mounted directory, absolute, as REALPATH answered it. */
+  readonly root: ByteString;
+  readonly options: FsOptions;
+  readonly identity: Identity;
+  readonly clock?: Clock;
+}
+
+export type { Unsent } from './open-file.js';
+
+/** Gauges of the moment; bytes and counts. */
+export interface FsStatus {
+  readonly openFiles: number;
+  readonly openDirectories: number;
+  readonly inFlight: number;
+  readonly dirtyBytes: number;
+  readonly cachedBytes: number;
+  readonly cacheHits: number;
+  readonly cacheMisses: number;
+  readonly cachedAttributes: number;
+  readonly cachedListings: number;
+}
+
+const MAX_UNTOLD = 1000;
+
+export class FileSystem implements Operations {
+  readonly #parts: Parts;
+  readonly #blocks: BlockCache;
+  readonly #attributes: AttributeOperations;
+  readonly #files: FileOperations;
+  readonly #names: NameOperations;
+  readonly #untold: Unsent[] = [];
+
+  constructor({ client, root, options, identity, clock = systemClock }: FileSystemSettings) {
+    const remote = new Remote(client, root);
+    const links = new HardLinks();
+    this.#blocks = new BlockCache(options.cacheBytes);
+    const names = new Namespace(remote, identity, options, links, clock);
+    const content = new Content(remote, this.#blocks, options);
+    const parts: Parts = {
+      remote,
+      options,
+      identity,
+      clock,
+      names,
+      links,
+      content,
+      files: new FileTable(this.#blocks, client.limits.maxWrite),
+      writes: new WriteBehind(remote, options.dirtyBytes, {
+        failed: (node, extent, error) => this.#writeFailed(node, extent.data.length, error),
+        confirmed: (node) => {
+          if (node.path !== null) names.outdated(node.path);
+        },
+      }),
+      kernel: null,
+    };
+    this.#parts = parts;
+    this.#files = new FileOperations(parts);
+    this.#attributes = new AttributeOperations(parts, this.#files);
+    this.#names = new NameOperations(parts);
+  }
+
+  /** From now on the kernel is told what it should forget. */
+  attachKernel(kernel: KernelCache): void {
+    this.#parts.kernel = kernel;
+    this.#parts.names.kernel = kernel;
+  }
+
+  /** Brings everything written to the server; answers what it refused and nobody was told of yet. */
+  async flushAll(): Promise<readonly Unsent[]> {
+    const nodes = [...this.#parts.files.nodes()].filter((node) => node.isDirty);
+    await Promise.all(
+      nodes.map((node) => {
+        const file = [...node.handles].find((handle) => handle.canWrite) ?? [...node.handles][0];
+        return file === undefined ? undefined : this.#parts.writes.push(file);
+      }),
+    );
+    const open = [...this.#parts.files.nodes()].flatMap((node) => unsentOf(node) ?? []);
+    return [...this.#untold, ...open];
+  }
+
+  status(): FsStatus {
+    const { remote, files, writes, names } = this.#parts;
+    return {
+      openFiles: files.openHandles,
+      openDirectories: this.#names.openDirectories,
+      inFlight: remote.client.inFlight,
+      dirtyBytes: writes.dirtyBytes,
+      cachedBytes: this.#blocks.bytes,
+      cacheHits: this.#blocks.hits,
+      cacheMisses: this.#blocks.misses,
+      cachedAttributes: names.size.attributes,
+      cachedListings: names.size.listings,
+    };
+  }
+
+  /** Forgets what is cached and ends the SFTP channel. */
+  close(): void {
+    this.#parts.files.clear();
+    this.#blocks.clear();
+    this.#parts.remote.client.end();
+  }
+
+  lookup(path: Path) {
+    return this.#attributes.lookup(path);
+  }
+
+  getattr(target: Target) {
+    return this.#attributes.getattr(target);
+  }
+
+  setattr(target: Target, changes: AttributeChanges) {
+    return this.#attributes.setattr(target, changes);
+  }
+
+  access(path: Path, mask: number) {
+    return this.#attributes.access(path, mask);
+  }
+
+  statfs() {
+    return this.#attributes.statfs();
+  }
+
+  readlink(path: Path) {
+    return this.#names.readlink(path);
+  }
+
+  async symlink(path: Path, target: ByteString) {
+    mustBeWritable(this.#parts.options);
+    return this.#names.symlink(path, target);
+  }
+
+  async mkdir(path: Path, mode: number) {
+    mustBeWritable(this.#parts.options);
+    return this.#names.mkdir(path, mode);
+  }
+
+  async unlink(path: Path) {
+    mustBeWritable(this.#parts.options);
+    return this.#names.unlink(path);
+  }
+
+  async rmdir(path: Path) {
+    mustBeWritable(this.#parts.options);
+    return this.#names.rmdir(path);
+  }
+
+  async rename(from: Path, to: Path, options: { readonly noReplace: boolean }) {
+    mustBeWritable(this.#parts.options);
+    return this.#names.rename(from, to, options);
+  }
+
+  async link(from: Path, to: Path) {
+    mustBeWritable(this.#parts.options);
+    return this.#names.link(from, to);
+  }
+
+  opendir(path: Path) {
+    return this.#names.opendir(path);
+  }
+
+  readdir(handle: number, restart: boolean) {
+    return this.#names.readdir(handle, restart);
+  }
+
+  async releasedir(handle: number) {
+    this.#names.releasedir(handle);
+  }
+
+  async fsyncdir(handle: number) {
+    this.#names.fsyncdir(handle);
+  }
+
+  mknod(path: Path, mode: number) {
+    return this.#files.mknod(path, mode);
+  }
+
+  open(path: Path, flags: number) {
+    return this.#files.open(path, flags);
+  }
+
+  create(path: Path, flags: number, mode: number) {
+    return this.#files.create(path, flags, mode);
+  }
+
+  read(handle: number, offset: number, size: number) {
+    return this.#files.read(handle, offset, size);
+  }
+
+  write(handle: number, offset: number, data: Uint8Array, flags: WriteFlags) {
+    return this.#files.write(handle, offset, data, flags);
+  }
+
+  flush(handle: number) {
+    return this.#files.flush(handle);
+  }
+
+  fsync(handle: number) {
+    return this.#files.fsync(handle);
+  }
+
+  async release(handle: number) {
+    const unsent = await this.#files.release(handle);
+    if (unsent !== null && this.#untold.length < MAX_UNTOLD) this.#untold.push(unsent);
+  }
+
+  lseek(handle: number, offset: number, whence: number) {
+    return this.#files.lseek(handle, offset, whence);
+  }
+
+  fallocate(handle: number, mode: number, offset: number, length: number) {
+    return this.#files.fallocate(handle, mode, offset, length);
+  }
+
+  copyFileRange(from: number, fromOffset: number, to: number, toOffset: number, length: number) {
+    return this.#files.copyFileRange(from, fromOffset, to, toOffset, length);
+  }
+
+  /** What was written did not arrive: neither we nor the kernel may go on showing it. */
+  #writeFailed(node: FileNode, bytes: number, error: FsError): void {
+    const { content, names, kernel } = this.#parts;
+    node.lostBytes += bytes;
+    node.fail(error);
+    content.drop(node);
+    node.writes += 1;
+    if (node.path === null) return;
+    names.outdated(node.path);
+    kernel?.invalidateData(node.path);
+  }
+}

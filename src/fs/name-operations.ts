@@ -1,0 +1,223 @@
+/**
+ * mkdir, unlink, rmdir, rename, link, symlink, readlink and directories. A change and the question what
+ * came of it go out back to back, so that each costs one round trip.
+ */
+import type { ByteString } from '../base/bytes.js';
+import { FsError } from '../base/errno.js';
+import { logger } from '../base/log.js';
+import { isDirectory } from '../base/mode.js';
+import { joinPath, type Path } from '../base/path.js';
+import type { SftpAttributes } from '../sftp/attributes.js';
+import { HARDLINK, POSIX_RENAME } from '../sftp/constants.js';
+import type { Operation } from '../sftp/explain.js';
+import type { DirectoryEntry, Listing, Stat } from './operations.js';
+import { changedThrough, type Parts, statOf } from './parts.js';
+import { both } from './remote.js';
+
+const log = logger('names');
+
+/** An open directory: the snapshot its reader walks through. */
+interface OpenDirectory {
+  readonly path: Path;
+  snapshot: readonly DirectoryEntry[];
+  /** The snapshot taken at opendir serves the first read. */
+  isFresh: boolean;
+}
+
+export class NameOperations {
+  readonly #parts: Parts;
+  readonly #directories = new Map<number, OpenDirectory>();
+  #nextDirectory = 1;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  get openDirectories(): number {
+    return this.#directories.size;
+  }
+
+  readlink(path: Path): Promise<ByteString> {
+    return this.#parts.names.readlink(path);
+  }
+
+  async symlink(path: Path, target: ByteString): Promise<Stat> {
+    const { client } = this.#parts.remote;
+    const at = this.#parts.remote.at(path);
+    return this.#create(path, client.symlink(at, target), { op: 'symlink', path: at });
+  }
+
+  /** The server's umask may take bits away that the program asked for: they are set by hand. */
+  async mkdir(path: Path, mode: number): Promise<Stat> {
+    const { remote, names } = this.#parts;
+    const { client } = remote;
+    const at = remote.at(path);
+    const permissions = mode & 0o7777;
+    const stat = await this.#create(path, client.mkdir(at, { permissions }), { op: 'mkdir', path: at });
+    // A directory may inherit its parent's set-group-ID bit, which stays.
+    if ((stat.attributes.mode & 0o1777) === (permissions & 0o1777)) return stat;
+    const wanted = permissions | (stat.attributes.mode & 0o2000);
+    const [, after] = await both(client.setstat(at, { permissions: wanted }), client.lstat(at));
+    if (after.status === 'rejected') return stat;
+    return statOf(this.#parts, path, names.created(path, after.value), this.#parts.options.statTtl);
+  }
+
+  async unlink(path: Path): Promise<void> {
+    const { remote, names } = this.#parts;
+    const at = remote.at(path);
+    await this.#change([path], remote.client.remove(at), { op: 'remove', path: at });
+    changedThrough(this.#parts, path);
+    this.#nameGone(path);
+    names.removed(path, false);
+  }
+
+  async rmdir(path: Path): Promise<void> {
+    const { remote, names } = this.#parts;
+    const at = remote.at(path);
+    await this.#change([path], remote.client.rmdir(at), { op: 'rmdir', path: at });
+    names.removed(path, true);
+  }
+
+  async rename(from: Path, to: Path, { noReplace }: { readonly noReplace: boolean }): Promise<void> {
+    const { remote, names, files, links } = this.#parts;
+    const { client } = remote;
+    const what: Operation = { op: 'rename', from: remote.at(from), to: remote.at(to) };
+    const isAtomic = !noReplace && client.has(POSIX_RENAME);
+    try {
+      await this.#change(
+        [from, to],
+        isAtomic ? client.posixRename(what.from, what.to) : client.rename(what.from, what.to),
+        what,
+      );
+    } catch (error) {
+      const isTaken = error instanceof FsError && error.code === 'EEXIST';
+      if (noReplace || isAtomic || !isTaken) throw error;
+      await this.#replace(what);
+    }
+    const mayBeOne = links.areTwins(from, to) || (names.linkCount(from) > 1 && names.linkCount(to) > 1);
+    changedThrough(this.#parts, to);
+    if (!links.areTwins(from, to)) {
+      this.#nameGone(to);
+      files.renamed(from, to);
+      links.renamed(from, to);
+    }
+    names.renamed(from, to, mayBeOne);
+  }
+
+  /** EPERM where there are no hard links, as link(2) has it. */
+  async link(from: Path, to: Path): Promise<Stat> {
+    const { remote, names, links, options } = this.#parts;
+    const { client } = remote;
+    if (!options.hardLinks || !client.has(HARDLINK)) throw new FsError('EPERM', 'no hard links here');
+    const what: Operation = { op: 'link', from: remote.at(from), to: remote.at(to) };
+    const nlink = names.linkCount(from) + 1;
+    const stat = await this.#create(to, client.hardlink(what.from, what.to), what, nlink);
+    changedThrough(this.#parts, from);
+    links.linked(from, to);
+    for (const name of links.others(from)) if (links.areTwins(from, name)) names.setLinkCount(name, nlink);
+    names.setLinkCount(from, nlink);
+    return stat;
+  }
+
+  /** Reads the directory at once, so that what forbids reading it is told by opendir(3). */
+  async opendir(path: Path): Promise<number> {
+    const snapshot = await this.#list(path);
+    const handle = this.#nextDirectory;
+    this.#nextDirectory += 1;
+    this.#directories.set(handle, { path, snapshot, isFresh: true });
+    return handle;
+  }
+
+  async readdir(handle: number, restart: boolean): Promise<Listing> {
+    const directory = this.#directory(handle);
+    if (restart && !directory.isFresh) directory.snapshot = await this.#list(directory.path);
+    directory.isFresh = false;
+    const { attrTtl, entryTtl, statTtl } = this.#parts.options;
+    return {
+      entries: directory.snapshot,
+      attrTtl: Math.min(attrTtl, statTtl),
+      entryTtl: Math.min(entryTtl, statTtl),
+    };
+  }
+
+  releasedir(handle: number): void {
+    this.#directories.delete(handle);
+  }
+
+  /** Directory changes are on the server when they are answered; SFTP cannot force them to its disk. */
+  fsyncdir(handle: number): void {
+    this.#directory(handle);
+  }
+
+  #directory(handle: number): OpenDirectory {
+    const directory = this.#directories.get(handle);
+    if (directory === undefined) throw new FsError('EBADF', `no open directory ${handle}`);
+    return directory;
+  }
+
+  /** Files that are being written are listed with the size programs see, or the kernel would cut them. */
+  async #list(path: Path): Promise<readonly DirectoryEntry[]> {
+    const { names, files } = this.#parts;
+    const entries = await names.list(path);
+    const open = new Map(files.openIn(path).map((node) => [node.path, node]));
+    if (open.size === 0) return entries;
+    return entries.map((entry) => {
+      const node = open.get(joinPath(path, entry.name));
+      return node === undefined ? entry : { ...entry, attributes: node.overlaid(entry.attributes) };
+    });
+  }
+
+  /** A request that makes the name `path`, with the LSTAT of what it made. */
+  async #create(path: Path, request: Promise<void>, what: Operation, nlink = 1): Promise<Stat> {
+    const { remote, names, options } = this.#parts;
+    const at = remote.at(path);
+    const [made, stat] = await both(request, remote.client.lstat(at));
+    if (made.status === 'rejected') {
+      names.forget(path);
+      throw await remote.failure(made.reason, what);
+    }
+    const answer = stat.status === 'fulfilled' ? stat.value : await this.#again(path);
+    return statOf(this.#parts, path, names.created(path, answer, nlink), options.statTtl);
+  }
+
+  #again(path: Path): Promise<SftpAttributes> {
+    const { remote, names } = this.#parts;
+    const at = remote.at(path);
+    names.forget(path);
+    return remote.ask(remote.client.lstat(at), { op: 'lstat', path: at });
+  }
+
+  /** A change of names; when it fails, nothing that was believed of them is believed any longer. */
+  async #change(paths: readonly Path[], request: Promise<void>, what: Operation): Promise<void> {
+    const { remote, names } = this.#parts;
+    try {
+      await request;
+    } catch (error) {
+      for (const path of paths) names.forget(path);
+      throw await remote.failure(error, what);
+    }
+  }
+
+  /** Without posix-rename a target has to be removed first; for a moment neither name is there. */
+  async #replace(what: { readonly from: ByteString; readonly to: ByteString }): Promise<void> {
+    const { remote } = this.#parts;
+    const { client } = remote;
+    const target = await remote.ask(client.lstat(what.to), { op: 'lstat', path: what.to });
+    const isTree = isDirectory(target.permissions ?? 0);
+    log('rename without posix-rename: removing the target first');
+    await remote.ask(isTree ? client.rmdir(what.to) : client.remove(what.to), {
+      op: isTree ? 'rmdir' : 'remove',
+      path: what.to,
+    });
+    await remote.ask(client.rename(what.from, what.to), { op: 'rename', from: what.from, to: what.to });
+  }
+
+  #nameGone(path: Path): void {
+    const { files, links, names } = this.#parts;
+    const twin = links.twin(path);
+    const nlink = Math.max(1, names.linkCount(path) - 1);
+    files.nameGone(path, twin);
+    links.removed(path);
+    if (twin !== null) names.setLinkCount(twin, nlink);
+  }
+}

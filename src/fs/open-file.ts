@@ -1,0 +1,122 @@
+/**
+ * Open files. A `FileNode` is one file of the server as this mount knows it, shared by all its opens; an
+ * `OpenFile` is one open(2) with the server's handle. The node follows its file: a rename moves its path,
+ * a removal leaves it without one, and its handles go on either way.
+ */
+import { decodeText } from '../base/bytes.js';
+import { FsError } from '../base/errno.js';
+import { O_ACCMODE, O_APPEND, O_DSYNC, O_RDONLY, O_WRONLY } from '../base/mode.js';
+import type { Path } from '../base/path.js';
+import { READ_AHEAD_START, type ReadAheadState } from '../cache/read-ahead.js';
+import { type Extent, WriteBuffer } from '../cache/write-buffer.js';
+import type { SftpHandle } from '../sftp/client.js';
+import type { Attributes } from './operations.js';
+
+/** Data that could not be brought to the server, for a person to read. */
+export interface Unsent {
+  readonly path: string;
+  readonly bytes: number;
+  readonly error: string;
+}
+
+/** What tells one content of a file from another, as far as SFTP v3 can: whole seconds and the size. */
+export interface Stamp {
+  readonly size: number;
+  readonly mtime: number;
+}
+
+export class FileNode {
+  /** Names the file's blocks in the cache. */
+  readonly id: number;
+  /** Null once the file has no name left in this mount. */
+  path: Path | null;
+  /** As programs see it: the server's size and what was written since. */
+  size: number;
+  /** The server's state that cached content belongs to; null when that is not known. */
+  stamp: Stamp | null = null;
+  /** The content was fetched so soon after its mtime that a change in the same second would not show. */
+  racy = true;
+  /** Grows with each change of content; content asked for before a change is not cached. */
+  version = 0;
+  /** Bytes of refused writes that no program has been told of. */
+  lostBytes = 0;
+  /** Counts writes, so that an answer that crossed one is recognised. */
+  writes = 0;
+  readonly handles = new Set<OpenFile>();
+  /** Written, not sent. */
+  readonly buffer: WriteBuffer;
+  /** Sent or waiting to be, not confirmed; in order. */
+  readonly unconfirmed = new Set<Extent>();
+  /** Blocks under way from the server, by index. */
+  readonly fetching = new Map<number, Promise<Buffer>>();
+
+  constructor(id: number, path: Path, size: number, maxWrite: number) {
+    this.id = id;
+    this.path = path;
+    this.size = size;
+    this.buffer = new WriteBuffer(maxWrite);
+  }
+
+  get isDirty(): boolean {
+    return !this.buffer.isEmpty || this.unconfirmed.size > 0;
+  }
+
+  /** A handle that the server lets us write through, preferring `wanted`. */
+  writer(wanted: OpenFile): OpenFile {
+    if (wanted.canWrite) return wanted;
+    for (const handle of this.handles) if (handle.canWrite) return handle;
+    return wanted;
+  }
+
+  /** Reports a failed write to everyone who has the file open for writing, once each. */
+  fail(error: FsError): void {
+    for (const handle of this.handles) if (handle.canWrite) handle.failure ??= error;
+  }
+
+  /** `attributes` with the size that programs see while writes are under way. */
+  overlaid(attributes: Attributes): Attributes {
+    return this.isDirty && attributes.size !== this.size ? { ...attributes, size: this.size } : attributes;
+  }
+}
+
+export class OpenFile {
+  readonly node: FileNode;
+  readonly handle: SftpHandle;
+  readonly canRead: boolean;
+  readonly canWrite: boolean;
+  readonly append: boolean;
+  /** O_SYNC or O_DSYNC: each write waits for the server. */
+  readonly sync: boolean;
+  readAhead: ReadAheadState = READ_AHEAD_START;
+  /** The error of a delayed write that this handle has not been told yet. */
+  failure: FsError | null = null;
+  /** Has anything been written through this handle since its last flush? */
+  wrote = false;
+
+  constructor(node: FileNode, handle: SftpHandle, flags: number) {
+    this.node = node;
+    this.handle = handle;
+    const access = flags & O_ACCMODE;
+    this.canRead = access !== O_WRONLY;
+    this.canWrite = access !== O_RDONLY;
+    this.append = (flags & O_APPEND) !== 0;
+    this.sync = (flags & O_DSYNC) !== 0;
+  }
+
+  /** Throws the error of an earlier write, once. */
+  takeFailure(): void {
+    const failure = this.failure;
+    this.failure = null;
+    if (failure === null) return;
+    this.node.lostBytes = 0;
+    throw new FsError(failure.code, failure.message, { cause: failure });
+  }
+}
+
+/** What the server refused of a file and no program was told of, or null. */
+export function unsentOf(node: FileNode): Unsent | null {
+  const failure = [...node.handles].find((handle) => handle.failure !== null)?.failure;
+  if (node.lostBytes === 0 || !failure) return null;
+  const path = node.path === null ? '(a removed file)' : decodeText(node.path);
+  return { path, bytes: node.lostBytes, error: failure.message };
+}

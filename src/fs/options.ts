@@ -1,0 +1,53 @@
+/** What a mount's options mean to the filesystem; times in milliseconds, sizes in bytes. */
+export interface FsOptions {
+  /** How long attributes are trusted. 0: never. */
+  readonly statTtl: number;
+  /** How long a symlink's target is trusted. */
+  readonly linkTtl: number;
+  /** How long a directory listing is trusted. */
+  readonly dirTtl: number;
+  /** How long it is believed that a name does not exist. */
+  readonly negativeTtl: number;
+  /** Upper bound of what the kernel may trust a name for. */
+  readonly entryTtl: number;
+  /** Upper bound of what the kernel may trust attributes for. */
+  readonly attrTtl: number;
+  /** Entries in the attribute cache, at least 1. */
+  readonly maxCachedAttributes: number;
+  /** Bound of the block cache. */
+  readonly cacheBytes: number;
+  /** Bound of written data that the server has not confirmed; writers wait beyond it. */
+  readonly dirtyBytes: number;
+  /** How far one handle reads ahead; 0 turns it off. */
+  readonly readAheadBytes: number;
+  /** Every read and write goes to the server; the kernel keeps no pages. */
+  readonly directIo: boolean;
+  /** Pages are kept across opens whatever happened to the file (kernel_cache). */
+  readonly kernelCache: boolean;
+  /** Each write waits for the server (sshfs_sync). */
+  readonly syncWrites: boolean;
+  /** READDIR requests one at a time (sync_readdir). */
+  readonly syncReaddir: boolean;
+  readonly readOnly: boolean;
+  /** False refuses link(2) with EPERM (disable_hardlink). */
+  readonly hardLinks: boolean;
+}
+
+export const DEFAULT_FS_OPTIONS: FsOptions = {
+  statTtl: 20_000,
+  linkTtl: 20_000,
+  dirTtl: 20_000,
+  negativeTtl: 3_000,
+  entryTtl: 20_000,
+  attrTtl: 20_000,
+  maxCachedAttributes: 10_000,
+  cacheBytes: 128 * 1024 * 1024,
+  dirtyBytes: 32 * 1024 * 1024,
+  readAheadBytes: 4 * 1024 * 1024,
+  directIo: false,
+  kernelCache: false,
+  syncWrites: false,
+  syncReaddir: false,
+  readOnly: false,
+  hardLinks: true,
+};

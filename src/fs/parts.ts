@@ -1,0 +1,61 @@
+/** The pieces of one mounted filesystem that its operations share. */
+import type { Clock } from '../base/clock.js';
+import { FsError } from '../base/errno.js';
+import type { Path } from '../base/path.js';
+import type { Content } from './content.js';
+import type { FileTable } from './file-table.js';
+import type { Identity } from './identity.js';
+import type { HardLinks } from './links.js';
+import type { Namespace } from './namespace.js';
+import type { Attributes, KernelCache, Lookup, Stat } from './operations.js';
+import type { FsOptions } from './options.js';
+import type { Remote } from './remote.js';
+import type { WriteBehind } from './write-behind.js';
+
+export interface Parts {
+  readonly remote: Remote;
+  readonly options: FsOptions;
+  readonly identity: Identity;
+  readonly clock: Clock;
+  readonly names: Namespace;
+  readonly files: FileTable;
+  readonly links: HardLinks;
+  readonly content: Content;
+  readonly writes: WriteBehind;
+  kernel: KernelCache | null;
+}
+
+/** EROFS for a change on a mount with `ro`: the kernel asks only when it was remounted or another user may. */
+export function mustBeWritable(options: FsOptions): void {
+  if (options.readOnly) throw new FsError('EROFS', 'mounted read-only');
+}
+
+/** Attributes with the lifetimes that the kernel gets: what is left of ours, up to its own bounds. */
+export function statOf(parts: Parts, path: Path | null, attributes: Attributes, ttl: number): Stat {
+  const { attrTtl, entryTtl } = parts.options;
+  const node = path === null ? undefined : parts.files.openAt(path);
+  return {
+    attributes: node?.overlaid(attributes) ?? attributes,
+    attrTtl: Math.min(attrTtl, ttl),
+    entryTtl: Math.min(entryTtl, ttl),
+  };
+}
+
+export function missing(parts: Parts, ttl: number): Lookup {
+  const { entryTtl, negativeTtl } = parts.options;
+  return { attributes: null, attrTtl: 0, entryTtl: Math.min(entryTtl, negativeTtl, ttl) };
+}
+
+/**
+ * The file at `path` changed through one of its names: what is cached under names that may be the same
+ * file is dropped, here and in the kernel.
+ */
+export function changedThrough(parts: Parts, path: Path | null): void {
+  if (path === null) return;
+  for (const other of parts.links.others(path)) {
+    parts.names.outdated(other);
+    const node = parts.files.peek(other);
+    if (node !== undefined && !node.isDirty) parts.content.drop(node);
+    parts.kernel?.invalidateData(other);
+  }
+}
