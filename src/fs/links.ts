@@ -11,23 +11,29 @@ const MAX_GROUPED = 32_768;
 
 export class HardLinks {
   readonly #groups = new Map<Path, Set<Path>>();
-  /** Paths whose link count was seen to be above 1. */
-  readonly #shared = new LRUCache<Path, true>({ max: MAX_SHARED });
+  /** Paths whose link count was seen to be above 1, with that count. */
+  readonly #shared = new LRUCache<Path, number>({ max: MAX_SHARED });
 
-  /** A listing showed `nlink` for the regular file at `path`. */
+  /** The regular file at `path` has `nlink` names. */
   observe(path: Path, nlink: number): void {
-    if (nlink > 1) this.#shared.set(path, true);
-    else if (!this.#groups.has(path)) this.#shared.delete(path);
+    for (const name of this.#groups.get(path) ?? [path]) {
+      if (nlink > 1) this.#shared.set(name, nlink);
+      else this.#shared.delete(name);
+    }
   }
 
-  /** `to` became a further name of `from`. */
-  linked(from: Path, to: Path): void {
+  /** How many names the file at `path` was last known to have, if more than one. */
+  count(path: Path): number | undefined {
+    return this.#shared.get(path);
+  }
+
+  /** `to` became a further name of `from`, which makes `nlink` of them. */
+  linked(from: Path, to: Path, nlink: number): void {
     const group = this.#groups.get(from) ?? new Set([from]);
     group.add(to);
     this.#groups.set(from, group);
     this.#groups.set(to, group);
-    this.#shared.set(from, true);
-    this.#shared.set(to, true);
+    this.observe(from, nlink);
     for (const oldest of this.#groups.keys()) {
       if (this.#groups.size <= MAX_GROUPED) break;
       for (const name of [...(this.#groups.get(oldest) ?? [])]) this.#groups.delete(name);
@@ -47,6 +53,11 @@ export class HardLinks {
   twin(path: Path): Path | null {
     for (const name of this.#groups.get(path) ?? []) if (name !== path) return name;
     return null;
+  }
+
+  /** Every name known to be the file at `path`, itself included. */
+  twins(path: Path): readonly Path[] {
+    return [...(this.#groups.get(path) ?? [path])];
   }
 
   /** Are these two known to be one file? */
@@ -73,9 +84,10 @@ export class HardLinks {
       this.#groups.set(moved, group);
     }
     for (const path of [...this.#shared.keys()]) {
-      if (!isWithin(path, from)) continue;
+      const count = this.#shared.peek(path);
+      if (!isWithin(path, from) || count === undefined) continue;
       this.#shared.delete(path);
-      this.#shared.set(rebase(path, from, to), true);
+      this.#shared.set(rebase(path, from, to), count);
     }
   }
 }

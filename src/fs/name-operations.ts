@@ -9,7 +9,7 @@ import { isDirectory } from '../base/mode.js';
 import { joinPath, type Path } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { HARDLINK, POSIX_RENAME } from '../sftp/constants.js';
-import type { Operation } from '../sftp/explain.js';
+import type { LinkOperation, Operation, RenameOperation } from '../sftp/explain.js';
 import type { DirectoryEntry, Listing, Stat } from './operations.js';
 import { changedThrough, type Parts, statOf } from './parts.js';
 import { both } from './remote.js';
@@ -81,14 +81,16 @@ export class NameOperations {
   async rename(from: Path, to: Path, { noReplace }: { readonly noReplace: boolean }): Promise<void> {
     const { remote, names, files, links } = this.#parts;
     const { client } = remote;
-    const what: Operation = { op: 'rename', from: remote.at(from), to: remote.at(to) };
     const isAtomic = !noReplace && client.has(POSIX_RENAME);
+    const what: RenameOperation = {
+      op: 'rename',
+      from: remote.at(from),
+      to: remote.at(to),
+      replace: isAtomic,
+    };
+    const request = isAtomic ? client.posixRename(what.from, what.to) : client.rename(what.from, what.to);
     try {
-      await this.#change(
-        [from, to],
-        isAtomic ? client.posixRename(what.from, what.to) : client.rename(what.from, what.to),
-        what,
-      );
+      await this.#change([from, to], request, what);
     } catch (error) {
       const isTaken = error instanceof FsError && error.code === 'EEXIST';
       if (noReplace || isAtomic || !isTaken) throw error;
@@ -109,12 +111,11 @@ export class NameOperations {
     const { remote, names, links, options } = this.#parts;
     const { client } = remote;
     if (!options.hardLinks || !client.has(HARDLINK)) throw new FsError('EPERM', 'no hard links here');
-    const what: Operation = { op: 'link', from: remote.at(from), to: remote.at(to) };
+    const what: LinkOperation = { op: 'link', from: remote.at(from), to: remote.at(to) };
     const nlink = names.linkCount(from) + 1;
     const stat = await this.#create(to, client.hardlink(what.from, what.to), what, nlink);
     changedThrough(this.#parts, from);
-    links.linked(from, to);
-    for (const name of links.others(from)) if (links.areTwins(from, name)) names.setLinkCount(name, nlink);
+    links.linked(from, to, nlink);
     names.setLinkCount(from, nlink);
     return stat;
   }
@@ -199,17 +200,17 @@ export class NameOperations {
   }
 
   /** Without posix-rename a target has to be removed first; for a moment neither name is there. */
-  async #replace(what: { readonly from: ByteString; readonly to: ByteString }): Promise<void> {
+  async #replace(what: RenameOperation): Promise<void> {
     const { remote } = this.#parts;
     const { client } = remote;
-    const target = await remote.ask(client.lstat(what.to), { op: 'lstat', path: what.to });
+    const lstat = (path: ByteString) => remote.ask(client.lstat(path), { op: 'lstat', path });
+    const [source, target] = await Promise.all([lstat(what.from), lstat(what.to)]);
     const isTree = isDirectory(target.permissions ?? 0);
+    if (isTree !== isDirectory(source.permissions ?? 0)) throw new FsError(isTree ? 'EISDIR' : 'ENOTDIR');
     log('rename without posix-rename: removing the target first');
-    await remote.ask(isTree ? client.rmdir(what.to) : client.remove(what.to), {
-      op: isTree ? 'rmdir' : 'remove',
-      path: what.to,
-    });
-    await remote.ask(client.rename(what.from, what.to), { op: 'rename', from: what.from, to: what.to });
+    const removal = isTree ? client.rmdir(what.to) : client.remove(what.to);
+    await remote.ask(removal, { op: isTree ? 'rmdir' : 'remove', path: what.to });
+    await remote.ask(client.rename(what.from, what.to), what);
   }
 
   #nameGone(path: Path): void {

@@ -110,8 +110,7 @@ export class Namespace {
 
   /** Attributes that the server answered about `path` when asked at epoch `since`. */
   learn(path: Path, answer: SftpAttributes, since: number): Attributes {
-    const before = this.#attributes.peek(path);
-    const attributes = toAttributes(this.#identity, answer, before?.nlink ?? 1);
+    const attributes = toAttributes(this.#identity, answer, this.linkCount(path));
     if (this.#epochs.isCurrent(path, since)) this.#store(path, attributes);
     return attributes;
   }
@@ -164,14 +163,18 @@ export class Namespace {
     if (path !== ROOT) this.#listings.peek(parentOf(path))?.set(nameOf(path), null);
   }
 
-  /** The link count that further attributes of `path` inherit. */
+  /** The file at `path` has `nlink` names now: so say all of them that are known. */
   setLinkCount(path: Path, nlink: number): void {
-    const known = this.#attributes.get(path)?.value;
-    if (known) this.changed(path, { ...known, nlink });
+    this.#links.observe(path, nlink);
+    for (const name of this.#links.twins(path)) {
+      const known = this.#attributes.get(name)?.value;
+      if (known) this.changed(name, { ...known, nlink });
+    }
   }
 
+  /** How many names the file at `path` was last known to have. */
   linkCount(path: Path): number {
-    return this.#attributes.peek(path)?.nlink ?? 1;
+    return this.#links.count(path) ?? this.#attributes.peek(path)?.nlink ?? 1;
   }
 
   /** Nothing is known of `path` any more, not even whether it exists. */

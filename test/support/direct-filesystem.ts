@@ -1,0 +1,138 @@
+/**
+ * A FileSystem over a real SFTP session, without kernel and network: client and embedded server talk through
+ * a stream in memory and serve a temporary directory. The client can be watched and made to fail.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { duplexPair } from 'node:stream';
+import { ascii } from '../../src/base/bytes.js';
+import type { Clock } from '../../src/base/clock.js';
+import type { Path } from '../../src/base/path.js';
+import { prepareService, SftpSession } from '../../src/demo/sftp-server.js';
+import { FileSystem } from '../../src/fs/filesystem.js';
+import type { Identity } from '../../src/fs/identity.js';
+import type { KernelCache } from '../../src/fs/operations.js';
+import { DEFAULT_FS_OPTIONS, type FsOptions } from '../../src/fs/options.js';
+import { SftpClient } from '../../src/sftp/client.js';
+
+export const path = (text: string): Path => text as Path;
+
+/** Both clocks stand still until a test moves them; the wall clock starts at the real time. */
+export class ManualClock implements Clock {
+  #offset = 0;
+  readonly #start = Date.now();
+
+  advance(milliseconds: number): void {
+    this.#offset += milliseconds;
+  }
+
+  now(): number {
+    return this.#start + this.#offset;
+  }
+
+  monotonic(): number {
+    return this.#offset;
+  }
+}
+
+export interface DirectFileSystem {
+  readonly fs: FileSystem;
+  readonly clock: ManualClock;
+  /** The served directory. */
+  readonly disk: string;
+  /** Names of the requests sent, in order; emptied by whoever wants to count. */
+  readonly requests: string[];
+  /** What the kernel was told to forget: `data a`, `entry b`. */
+  readonly forgotten: string[];
+  /** Stands before a request of that name: may wait or throw. */
+  readonly before: Map<string, () => Promise<void> | void>;
+  /** Stands behind the answer to a request of that name. */
+  readonly after: Map<string, () => Promise<void>>;
+  close(): Promise<void>;
+}
+
+const nobody: Identity = {
+  idmap: 'none',
+  local: { uid: 0, gid: 0 },
+  remote: null,
+  uid: null,
+  gid: null,
+  umask: null,
+};
+
+export async function openDirect(
+  options: Partial<FsOptions> = {},
+  identity: Partial<Identity> = {},
+  extensions?: ReadonlySet<string>,
+): Promise<DirectFileSystem> {
+  const disk = await mkdtemp(join(tmpdir(), 'remora-direct-'));
+  const [near, far] = duplexPair();
+  const session = new SftpSession(
+    far,
+    await prepareService({ root: disk, ...(extensions ? { extensions } : {}) }),
+  );
+  const client = await SftpClient.connect(near);
+  const requests: string[] = [];
+  const forgotten: string[] = [];
+  const before = new Map<string, () => Promise<void> | void>();
+  const after = new Map<string, () => Promise<void>>();
+  const watched = watch(client, requests, before, after);
+  const clock = new ManualClock();
+  const fs = new FileSystem({
+    client: watched,
+    root: ascii('/'),
+    options: { ...DEFAULT_FS_OPTIONS, ...options },
+    identity: { ...nobody, ...identity },
+    clock,
+  });
+  const kernel: KernelCache = {
+    invalidateEntry: (at) => forgotten.push(`entry ${at}`),
+    invalidateAttributes: (at) => forgotten.push(`attributes ${at}`),
+    invalidateData: (at) => forgotten.push(`data ${at}`),
+  };
+  fs.attachKernel(kernel);
+  const close = async () => {
+    const { openFiles, dirtyBytes } = fs.status();
+    fs.close();
+    session.end();
+    await rm(disk, { recursive: true });
+    if (openFiles > 0 || dirtyBytes > 0)
+      throw new Error(`left open: ${openFiles} files, ${dirtyBytes} bytes`);
+  };
+  return { fs, clock, disk, requests, forgotten, before, after, close };
+}
+
+/** The client, with each method call noted and the hooks around it. */
+function watch(
+  client: SftpClient,
+  requests: string[],
+  before: ReadonlyMap<string, () => Promise<void> | void>,
+  after: ReadonlyMap<string, () => Promise<void>>,
+): SftpClient {
+  return new Proxy(client, {
+    get(target, property) {
+      const value: unknown = Reflect.get(target, property, target);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]) => {
+        const name = String(property);
+        const call = () => Reflect.apply(value, target, args) as unknown;
+        if (name === 'has' || name === 'end' || name === 'onClose') return call();
+        requests.push(name);
+        const first = before.get(name);
+        const last = after.get(name);
+        if (first === undefined && last === undefined) return call();
+        const request = first === undefined ? call() : Promise.resolve(first()).then(call);
+        return Promise.resolve(request).then(async (answer) => {
+          await last?.();
+          return answer;
+        });
+      };
+    },
+  });
+}
+
+/** All bytes of a file as programs read them. */
+export async function readAll(fs: FileSystem, handle: number, offset = 0, size = 1 << 20): Promise<Buffer> {
+  return Buffer.concat(await fs.read(handle, offset, size));
+}

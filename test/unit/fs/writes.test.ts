@@ -1,0 +1,203 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { O_APPEND, O_RDONLY, O_RDWR, O_SYNC, O_WRONLY } from '../../../src/base/mode.js';
+import { SftpStatusError } from '../../../src/sftp/errors.js';
+import { type DirectFileSystem, openDirect, path, readAll } from '../../support/direct-filesystem.js';
+
+const NO_SPACE = () => {
+  throw new SftpStatusError(14, 'no space');
+};
+const plain = { fromPageCache: false };
+
+let open: DirectFileSystem | null = null;
+async function direct(options = {}) {
+  open = await openDirect(options);
+  return open;
+}
+afterEach(async () => {
+  await open?.close();
+  open = null;
+});
+
+describe('write-behind', () => {
+  it('returns before the server was asked, and reads see the write', async () => {
+    const { fs, requests } = await direct();
+    const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
+    requests.length = 0;
+    await fs.write(handle, 0, Buffer.from('hello'), plain);
+    expect(requests).toEqual([]);
+    expect((await readAll(fs, handle)).toString()).toBe('hello');
+    await fs.flush(handle);
+    await fs.release(handle);
+  });
+
+  it('sends small sequential writes as one request, with the FSTAT right behind it', async () => {
+    const { fs, requests } = await direct();
+    const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
+    requests.length = 0;
+    for (let at = 0; at < 100; at += 1) await fs.write(handle, at * 10, Buffer.alloc(10, at), plain);
+    await fs.flush(handle);
+    expect(requests).toEqual(['write', 'fstat']);
+    await fs.release(handle);
+  });
+
+  it('has everything on the server when close returns', async () => {
+    const { fs, disk } = await direct();
+    const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
+    const data = Buffer.from(Array.from({ length: 1_000_000 }, (_, at) => at % 251));
+    for (let at = 0; at < data.length; at += 70_000) {
+      await fs.write(handle, at, data.subarray(at, at + 70_000), plain);
+    }
+    await fs.flush(handle);
+    expect((await readFile(join(disk, 'f'))).equals(data)).toBe(true);
+    await fs.release(handle);
+  });
+
+  it('bounds what is not confirmed: writers wait', async () => {
+    const { fs, before } = await direct({ dirtyBytes: 1 << 20 });
+    const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    before.set('write', () => held);
+    let written = 0;
+    const writer = (async () => {
+      for (let at = 0; at < 16; at += 1) {
+        await fs.write(handle, at << 18, Buffer.alloc(1 << 18), plain);
+        written += 1;
+      }
+    })();
+    await expect.poll(() => fs.status().dirtyBytes).toBeGreaterThan(1 << 20);
+    expect(written).toBeLessThan(6);
+    release();
+    await writer;
+    await fs.flush(handle);
+    expect(fs.status().dirtyBytes).toBe(0);
+    await fs.release(handle);
+  });
+
+  it('sends a buffered tail by itself after a moment', async () => {
+    const { fs, disk } = await direct();
+    const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
+    await fs.write(handle, 0, Buffer.from('line\n'), plain);
+    await expect.poll(() => readFile(join(disk, 'f'), 'utf8'), { timeout: 3000 }).toBe('line\n');
+    await fs.release(handle);
+  });
+
+  it('waits for each write with sshfs_sync, and with O_SYNC', async () => {
+    for (const [options, flags] of [
+      [{ syncWrites: true }, O_WRONLY],
+      [{}, O_WRONLY | O_SYNC],
+    ] as const) {
+      const { fs, disk } = await direct(options);
+      const { handle } = await fs.create(path('f'), flags, 0o644);
+      await fs.write(handle, 0, Buffer.from('x'), plain);
+      expect(await readFile(join(disk, 'f'), 'utf8')).toBe('x');
+      await fs.release(handle);
+      await open?.close();
+      open = null;
+    }
+  });
+});
+
+describe('a refused write', () => {
+  it('is told at close, once', async () => {
+    const { fs, before } = await direct();
+    const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
+    before.set('write', NO_SPACE);
+    await fs.write(handle, 0, Buffer.from('x'), plain);
+    await expect(fs.flush(handle)).rejects.toMatchObject({ code: 'ENOSPC' });
+    await fs.flush(handle);
+    await fs.release(handle);
+    expect(await fs.flushAll()).toEqual([]);
+  });
+
+  it('is told at fsync', async () => {
+    const { fs, before } = await direct();
+    const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
+    before.set('write', NO_SPACE);
+    await fs.write(handle, 0, Buffer.from('x'), plain);
+    await expect(fs.fsync(handle)).rejects.toMatchObject({ code: 'ENOSPC' });
+    await fs.release(handle);
+  });
+
+  it('is told at the next write, if that comes first', async () => {
+    const { fs, before } = await direct();
+    const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
+    before.set('write', NO_SPACE);
+    await fs.write(handle, 0, Buffer.alloc(300_000), plain);
+    await expect.poll(() => fs.status().dirtyBytes).toBeLessThan(300_000);
+    await expect(fs.write(handle, 300_000, Buffer.from('x'), plain)).rejects.toMatchObject({
+      code: 'ENOSPC',
+    });
+    before.clear();
+    await fs.flush(handle);
+    await fs.release(handle);
+  });
+
+  it('is told to every descriptor that writes to the file, and to no reader', async () => {
+    const { fs, before } = await direct();
+    const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
+    const second = await fs.open(path('f'), O_RDWR);
+    const reader = await fs.open(path('f'), O_RDONLY);
+    before.set('write', NO_SPACE);
+    await fs.write(handle, 0, Buffer.from('x'), plain);
+    await expect(fs.flush(handle)).rejects.toMatchObject({ code: 'ENOSPC' });
+    await expect(fs.flush(second.handle)).rejects.toMatchObject({ code: 'ENOSPC' });
+    await fs.flush(reader.handle);
+    for (const each of [handle, second.handle, reader.handle]) await fs.release(each);
+  });
+
+  it('is not shown any longer: size and content go back to the server’s', async () => {
+    const { fs, before, forgotten } = await direct();
+    const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
+    await fs.write(handle, 0, Buffer.from('good'), plain);
+    await fs.flush(handle);
+    before.set('write', NO_SPACE);
+    await fs.write(handle, 0, Buffer.from('never arrives'), plain);
+    await expect(fs.flush(handle)).rejects.toMatchObject({ code: 'ENOSPC' });
+    const { attributes } = await fs.getattr({ path: path('f'), handle: null });
+    expect(attributes.size).toBe(4);
+    expect((await readAll(fs, handle)).toString()).toBe('good');
+    expect(forgotten).toContain('data f');
+    await fs.release(handle);
+  });
+
+  it('is reported by name and size when no program was left to be told', async () => {
+    const { fs, before } = await direct();
+    const { handle } = await fs.create(path('dir-less'), O_WRONLY, 0o644);
+    before.set('write', NO_SPACE);
+    await fs.write(handle, 0, Buffer.from('12345'), plain);
+    await fs.release(handle);
+    expect(await fs.flushAll()).toMatchObject([{ path: 'dir-less', bytes: 5 }]);
+  });
+});
+
+describe('appending', () => {
+  it('goes to the end as it was at open, not to where the kernel thinks it is', async () => {
+    const { fs, forgotten } = await direct();
+    const first = await fs.create(path('log'), O_WRONLY | O_APPEND, 0o644);
+    await fs.write(first.handle, 0, Buffer.from('one\n'), plain);
+    const second = await fs.open(path('log'), O_RDWR | O_APPEND);
+    await fs.write(second.handle, 0, Buffer.from('two\n'), plain);
+    await fs.write(first.handle, 4, Buffer.from('three\n'), plain);
+    expect((await readAll(fs, second.handle)).toString()).toBe('one\ntwo\nthree\n');
+    expect(forgotten).toContain('data log');
+    for (const { handle } of [first, second]) {
+      await fs.flush(handle);
+      await fs.release(handle);
+    }
+  });
+
+  it('leaves pages that the kernel writes back where they belong', async () => {
+    const { fs, disk } = await direct();
+    const { handle } = await fs.create(path('map'), O_RDWR | O_APPEND, 0o644);
+    await fs.write(handle, 0, Buffer.from('aaaa'), plain);
+    await fs.write(handle, 0, Buffer.from('b'), { fromPageCache: true });
+    await fs.flush(handle);
+    expect(await readFile(join(disk, 'map'), 'utf8')).toBe('baaa');
+    await fs.release(handle);
+  });
+});
