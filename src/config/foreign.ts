@@ -1,0 +1,86 @@
+/**
+ * Option words that change nothing in Remora: those of sshfs and libfuse that have no use here, those that
+ * belong to mount(8) and init systems, and those that are refused because they are not supported yet.
+ * Every one carries its reason, for the reference and for the error message.
+ */
+
+export interface ForeignWord {
+  readonly names: readonly string[];
+  readonly effect: 'accepted' | 'ignored' | 'refused';
+  readonly reason: string;
+}
+
+const accepted = (reason: string, ...names: string[]): ForeignWord => ({ names, effect: 'accepted', reason });
+const ignored = (reason: string, ...names: string[]): ForeignWord => ({ names, effect: 'ignored', reason });
+const refused = (reason: string, ...names: string[]): ForeignWord => ({ names, effect: 'refused', reason });
+
+/** A name that ends in `*` stands for all that begin with what is before it. */
+export const FOREIGN: readonly ForeignWord[] = [
+  accepted('not there yet: after a lost connection, mount again.', 'reconnect'),
+  accepted('Renames and times need no workaround here.', 'workaround'),
+  accepted(
+    'the caches evict what is old when they are full.',
+    'dcache_clean_interval',
+    'dcache_min_clean_interval',
+    'cache_clean_interval',
+    'cache_min_clean_interval',
+  ),
+  accepted('open always asks whether the file changed.', 'auto_cache', 'ac_attr_timeout'),
+  accepted('inodes are kept as long as the kernel knows them.', 'remember', 'noforget'),
+  accepted('large requests are always used.', 'big_writes', 'large_read', 'max_readahead'),
+  accepted('every call can be interrupted.', 'intr', 'intr_signal'),
+  accepted('open files survive being removed.', 'hard_remove'),
+  accepted('data arrives over SSH, so there is nothing to splice.', 'splice_*', 'no_splice_*'),
+  accepted(
+    'the server keeps the access times.',
+    'nodiratime',
+    'diratime',
+    'relatime',
+    'norelatime',
+    'strictatime',
+    'nostrictatime',
+  ),
+  accepted('requests are always served concurrently.', 'async_read', 'sync_read', 'no_remote_lock'),
+  ignored('a word for mount(8) or the init system.', 'auto', 'noauto', 'user', 'nouser', 'users', 'nousers'),
+  ignored('a word for mount(8) or the init system.', 'owner', 'group', '_netdev', 'nofail', 'defaults'),
+  ignored('a word for mount(8) or the init system.', 'async', 'x-*', 'comment', 'uhelper', 'helper'),
+  refused('Remora passes names through as bytes', 'from_code', 'to_code'),
+  refused('is not supported yet', 'uidfile', 'gidfile', 'nomap'),
+  refused(
+    'is not supported yet',
+    'follow_symlinks',
+    'transform_symlinks',
+    'contain_symlinks',
+    'no_contain_symlinks',
+    'rellinks',
+    'norellinks',
+  ),
+  refused('is not supported yet', 'ssh_command', 'ssh_protocol', 'directport', 'passive', 'slave'),
+  refused('is not supported yet', 'max_conns', 'delay_connect', 'allow_root', 'auto_unmount'),
+  refused('is not supported yet', 'sync', 'dirsync', 'sshfs_debug', 'sshfs_verbose'),
+  refused('is not supported yet', 'AddKeysToAgent', 'AddressFamily', 'BindAddress', 'BindInterface'),
+  refused('is not supported yet', 'CanonicalDomains', 'CanonicalizeFallbackLocal', 'CanonicalizeHostname'),
+  refused('is not supported yet', 'CanonicalizeMaxDots', 'CanonicalizePermittedCNAMEs'),
+  refused('is not supported yet', 'CASignatureAlgorithms', 'CertificateFile', 'ChannelTimeout'),
+  refused('is not supported yet', 'CheckHostIP', 'Ciphers', 'ClearAllForwardings', 'ConnectionAttempts'),
+  refused('is not supported yet', 'ControlMaster', 'ControlPath', 'ControlPersist', 'DynamicForward'),
+  refused('is not supported yet', 'EnableSSHKeysign', 'EscapeChar', 'ExitOnForwardFailure'),
+  refused('is not supported yet', 'FingerprintHash', 'ForkAfterAuthentication', 'ForwardAgent'),
+  refused('is not supported yet', 'ForwardX11', 'ForwardX11Timeout', 'ForwardX11Trusted', 'GatewayPorts'),
+  refused('is not supported yet', 'GSSAPIAuthentication', 'GSSAPIDelegateCredentials', 'HashKnownHosts'),
+  refused('is not supported yet', 'HostbasedAcceptedAlgorithms', 'HostbasedAuthentication', 'HostName'),
+  refused('is not supported yet', 'HostKeyAlgorithms', 'IgnoreUnknown', 'Include', 'IPQoS'),
+  refused('is not supported yet', 'KbdInteractiveAuthentication', 'KbdInteractiveDevices', 'KexAlgorithms'),
+  refused('is not supported yet', 'ChallengeResponseAuthentication', 'KnownHostsCommand', 'LocalCommand'),
+  refused('is not supported yet', 'LocalForward', 'LogLevel', 'LogVerbose', 'MACs'),
+  refused('is not supported yet', 'NoHostAuthenticationForLocalhost', 'ObscureKeystrokeTiming'),
+  refused('is not supported yet', 'PasswordAuthentication', 'PermitLocalCommand', 'PermitRemoteOpen'),
+  refused('is not supported yet', 'PKCS11Provider', 'ProxyCommand', 'ProxyJump', 'ProxyUseFdpass'),
+  refused('is not supported yet', 'PubkeyAcceptedAlgorithms', 'PubkeyAcceptedKeyTypes'),
+  refused('is not supported yet', 'PubkeyAuthentication', 'RekeyLimit', 'RemoteCommand', 'RemoteForward'),
+  refused('is not supported yet', 'RequestTTY', 'RequiredRSASize', 'RevokedHostKeys'),
+  refused('is not supported yet', 'SecurityKeyProvider', 'SendEnv', 'SessionType', 'SetEnv', 'StdinNull'),
+  refused('is not supported yet', 'StreamLocalBindMask', 'StreamLocalBindUnlink', 'SyslogFacility'),
+  refused('is not supported yet', 'Tag', 'TCPKeepAlive', 'Tunnel', 'TunnelDevice', 'UpdateHostKeys'),
+  refused('is not supported yet', 'VerifyHostKeyDNS', 'VisualHostKey', 'XAuthLocation'),
+];

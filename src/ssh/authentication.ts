@@ -1,0 +1,298 @@
+/**
+ * Logging in (RFC 4252). The strategy is one generator that reads from top to bottom: ask what the server
+ * takes, then offer, in the preferred order, whatever is left of keys and passwords. ssh2 calls for the
+ * next attempt and hands in what the server still accepts.
+ */
+import type {
+  AnyAuthMethod,
+  AuthenticationType,
+  AuthHandlerMiddleware,
+  KeyboardInteractiveAuthMethod,
+  ParsedKey,
+} from 'ssh2';
+import { logger } from '../base/log.js';
+import { agentKeys, agentSocket, SingleKeyAgent } from './agents.js';
+import { ConnectError, describeServer } from './errors.js';
+import { defaultKeyFiles, type Identity, type KeyProblem, loadIdentity, unlock } from './key-files.js';
+import { printable } from './printable.js';
+import { type ConnectSettings, expandHome, type Prompter, type Surroundings } from './settings.js';
+
+const log = logger('ssh');
+
+/** One thing to offer, and whether ssh2 may hide from us what the server said to it. */
+interface Attempt {
+  readonly method: AnyAuthMethod;
+  readonly agent?: SingleKeyAgent;
+}
+
+type Attempts = AsyncGenerator<Attempt, void, void>;
+
+export class Authentication {
+  readonly #settings: ConnectSettings;
+  readonly #prompter: Prompter;
+  readonly #surroundings: Surroundings;
+  readonly #giveUp: (error: unknown) => void;
+  readonly #attempted = new Map<string, number>();
+  readonly #problems: string[] = [];
+  #accepted: readonly string[] = [];
+
+  /** @param giveUp told, once, why no further attempt is made. */
+  constructor(
+    settings: ConnectSettings,
+    prompter: Prompter,
+    surroundings: Surroundings,
+    giveUp: (error: unknown) => void,
+  ) {
+    this.#settings = settings;
+    this.#prompter = prompter;
+    this.#surroundings = surroundings;
+    this.#giveUp = giveUp;
+  }
+
+  /** ssh2's authHandler. */
+  handler(): AuthHandlerMiddleware {
+    const strategy = this.#strategy();
+    return (accepted: readonly AuthenticationType[] | null, _partial, next) => {
+      if (accepted !== null) this.#accepted = accepted;
+      strategy.next().then(
+        ({ value, done }) => (done ? this.#giveUp(this.#failure()) : next(value)),
+        (error) => this.#giveUp(error),
+      );
+    };
+  }
+
+  async *#strategy(): AsyncGenerator<AnyAuthMethod, void, void> {
+    const none: AnyAuthMethod = { type: 'none', username: this.#settings.user };
+    yield none;
+    const sources = new Map<string, Attempts>([
+      ['publickey', this.#publicKeys()],
+      ['keyboard-interactive', this.#interactive()],
+      ['password', this.#passwords()],
+    ]);
+    for (;;) {
+      const name = this.#settings.preferredAuthentications.find((each) => {
+        return sources.has(each) && this.#accepted.includes(each);
+      });
+      const attempt = name === undefined ? null : await sources.get(name)?.next();
+      if (name === undefined || !attempt) return;
+      if (attempt.done) {
+        sources.delete(name);
+        continue;
+      }
+      this.#attempted.set(name, (this.#attempted.get(name) ?? 0) + 1);
+      yield attempt.value.method;
+      // ssh2 keeps to itself what the server answers to an agent's key, also that the key was right and
+      // something more is wanted (a partial success). Where the key was known, ask again.
+      if (attempt.value.agent?.asked) yield none;
+    }
+  }
+
+  async *#publicKeys(): Attempts {
+    const { identityFiles, identitiesOnly, identityAgent, user } = this.#settings;
+    const explicit = identityFiles.length > 0;
+    const identities = await this.#loadIdentities();
+    const socket = agentSocket(identityAgent, this.#surroundings);
+    const held = socket === null ? [] : await agentKeys(socket);
+
+    const named = new Set(
+      identities.map((each) => publicId(each.kind === 'open' ? each.key : each.publicKey)),
+    );
+    const matching = held.filter((agent) => named.has(publicId(agent.key)));
+    const others = identitiesOnly ? [] : held.filter((agent) => !matching.includes(agent));
+    // Keys that were asked for by name come before an agent's, or a full agent would use up the server's
+    // patience (MaxAuthTries) before them.
+    const ordered = explicit
+      ? [...matching, ...identities, ...others]
+      : [...matching, ...others, ...identities];
+
+    const offered = new Set<string>();
+    for (const each of ordered) {
+      const agent = each instanceof SingleKeyAgent ? each : await this.#asAgent(each);
+      if (agent === null) continue;
+      const id = publicId(agent.key);
+      if (offered.has(id)) continue;
+      offered.add(id);
+      yield { method: { type: 'agent', username: user, agent }, agent };
+    }
+  }
+
+  async #loadIdentities(): Promise<Identity[]> {
+    const { identityFiles } = this.#settings;
+    const { home } = this.#surroundings;
+    const explicit = identityFiles.length > 0;
+    const paths = explicit ? identityFiles.map((path) => expandHome(path, home)) : defaultKeyFiles(home);
+    const identities: Identity[] = [];
+    for (const path of paths) {
+      const loaded = await loadIdentity(path, !explicit);
+      if (loaded?.kind === 'problem') this.#report(loaded);
+      else if (loaded !== null) identities.push(loaded);
+    }
+    return identities;
+  }
+
+  #report({ message }: KeyProblem): void {
+    this.#problems.push(message);
+    this.#prompter.info(`Warning: ${message}`);
+  }
+
+  /** A key file as something that signs; null when it cannot. */
+  async #asAgent(identity: Identity): Promise<SingleKeyAgent | null> {
+    switch (identity.kind) {
+      case 'public':
+        return null;
+      case 'open':
+        return new SingleKeyAgent(identity.key, async (data, { hash }) => signed(identity.key, data, hash));
+      case 'locked': {
+        const { publicKey } = identity;
+        const sign = async (data: Buffer, hash?: string) => signed(await this.#unlock(identity), data, hash);
+        if (publicKey !== null) return new SingleKeyAgent(publicKey, (data, { hash }) => sign(data, hash));
+        try {
+          const key = await this.#unlock(identity);
+          return new SingleKeyAgent(key, async (data, { hash }) => signed(key, data, hash));
+        } catch (error) {
+          if (error instanceof LockedKeyError) return null;
+          throw error;
+        }
+      }
+    }
+  }
+
+  async #unlock(identity: Identity & { readonly kind: 'locked' }): Promise<ParsedKey> {
+    const { path, contents } = identity;
+    if (!this.#prompter.interactive) {
+      this.#problems.push(`the key ${path} is encrypted and there is nobody to ask for its passphrase`);
+      throw new LockedKeyError(path);
+    }
+    for (let tries = 0; tries < this.#settings.numberOfPasswordPrompts; tries++) {
+      const passphrase = await this.#ask(() => this.#prompter.secret(`Enter passphrase for key '${path}': `));
+      if (passphrase === '') break;
+      const key = unlock(contents, passphrase);
+      if (key !== null) return key;
+      this.#prompter.info('Bad passphrase.');
+    }
+    this.#problems.push(`the key ${path} was not unlocked`);
+    throw new LockedKeyError(path);
+  }
+
+  async *#passwords(): Attempts {
+    const { password, user, host, numberOfPasswordPrompts } = this.#settings;
+    if (password !== null) {
+      yield { method: { type: 'password', username: user, password } };
+      return;
+    }
+    if (!this.#prompter.interactive) return;
+    const question = `${printable(user)}@${printable(host)}'s password: `;
+    for (let tries = 0; tries < numberOfPasswordPrompts; tries++) {
+      if (tries > 0) this.#prompter.info('Permission denied, please try again.');
+      const answer = await this.#ask(() => this.#prompter.secret(question));
+      yield { method: { type: 'password', username: user, password: answer } };
+    }
+  }
+
+  async *#interactive(): Attempts {
+    const { password, user, numberOfPasswordPrompts } = this.#settings;
+    if (password === null && !this.#prompter.interactive) return;
+    const times = password === null ? numberOfPasswordPrompts : 1;
+    for (let tries = 0; tries < times; tries++) {
+      if (tries > 0) this.#prompter.info('Permission denied, please try again.');
+      let given = password;
+      let asked = false;
+      const prompt: KeyboardInteractiveAuthMethod['prompt'] = (
+        name,
+        instructions,
+        _lang,
+        prompts,
+        finish,
+      ) => {
+        asked = true;
+        const questions = prompts.map((each) => ({ text: each.prompt, echo: each.echo ?? false }));
+        let answers: Promise<string[]>;
+        if (given === null) {
+          answers = this.#answer(name, instructions, questions);
+        } else {
+          // A password fits one hidden question and nothing else; a second round gets empty answers.
+          const fits = questions.length === 1 && questions[0]?.echo === false;
+          answers = Promise.resolve(questions.map(() => (fits ? (given ?? '') : '')));
+          given = '';
+        }
+        answers.then(finish).catch((error) => this.#giveUp(error));
+      };
+      yield { method: { type: 'keyboard-interactive', username: user, prompt } };
+      // A server that refuses without a question would do so every time.
+      if (!asked) return;
+    }
+  }
+
+  async #answer(
+    name: string,
+    instructions: string,
+    questions: readonly { readonly text: string; readonly echo: boolean }[],
+  ): Promise<string[]> {
+    for (const text of [name, instructions]) {
+      if (text.trim() !== '') this.#prompter.info(printable(text, true).trimEnd());
+    }
+    const { user, host } = this.#settings;
+    const answers: string[] = [];
+    for (const { text, echo } of questions) {
+      // Who asks stands in front, as ssh has it: a server may not pass its question off as another's.
+      const question = `(${printable(user)}@${printable(host)}) ${printable(text)}`;
+      answers.push(await (echo ? this.#prompter.confirm(question) : this.#prompter.secret(question)));
+    }
+    return answers;
+  }
+
+  /** A prompt that is broken off (Ctrl-C) ends the login, wherever it was asked. */
+  async #ask(question: () => Promise<string>): Promise<string> {
+    try {
+      return await question();
+    } catch (error) {
+      this.#giveUp(error);
+      throw error;
+    }
+  }
+
+  #failure(): ConnectError {
+    const { user, host, port, password } = this.#settings;
+    const tried = [...this.#attempted].map(([name, times]) => {
+      if (name === 'publickey') return `${name} (${times === 1 ? '1 key' : `${times} keys`})`;
+      return times === 1 ? name : `${name} (${times} times)`;
+    });
+    const parts = [
+      `${printable(user)} may not log in to ${describeServer(host, port)}`,
+      tried.length === 0 ? 'there was nothing to try' : `tried ${tried.join(', ')}`,
+      `the server accepts ${printable(this.#accepted.join(', ')) || 'nothing'}`,
+      ...this.#problems,
+    ];
+    if (
+      !this.#prompter.interactive &&
+      password === null &&
+      this.#accepted.some((name) => name !== 'publickey')
+    ) {
+      parts.push('there is nobody to ask for a password');
+    }
+    log('authentication failed after %o', tried);
+    return new ConnectError(
+      this.#problems.length > 0 && !this.#attempted.has('password') ? 'key-file' : 'authentication',
+      parts.join('; '),
+    );
+  }
+}
+
+/** The key stays locked: the attempt fails, the login goes on with the next one. */
+class LockedKeyError extends Error {
+  constructor(path: string) {
+    super(`${path} is locked`);
+    this.name = 'LockedKeyError';
+  }
+}
+
+function signed(key: ParsedKey, data: Buffer, hash: string | undefined): Buffer {
+  const signature: Buffer | Error = key.sign(data, hash);
+  if (signature instanceof Error) throw signature;
+  return signature;
+}
+
+/** Tells public keys apart; an unknown one is like no other. */
+function publicId(key: ParsedKey | null): string {
+  return key === null ? '' : key.getPublicSSH().toString('base64');
+}

@@ -1,0 +1,99 @@
+/**
+ * What can go wrong between "mount this" and an open SFTP channel, each with a sentence for a person. The
+ * kind tells a caller whether trying again can help; the message names host and port as they were typed.
+ */
+import { printable } from './printable.js';
+
+export type ConnectErrorKind =
+  | 'resolve'
+  | 'refused'
+  | 'unreachable'
+  | 'timeout'
+  | 'host-key-unknown'
+  | 'host-key-changed'
+  | 'host-key-revoked'
+  | 'authentication'
+  | 'key-file'
+  | 'subsystem'
+  | 'protocol'
+  | 'lost';
+
+export class ConnectError extends Error {
+  readonly kind: ConnectErrorKind;
+
+  constructor(kind: ConnectErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ConnectError';
+    this.kind = kind;
+  }
+}
+
+/** How far a connection has come; the same failure means different things at different times. */
+export type Phase = 'dialling' | 'handshake' | 'authentication' | 'open';
+
+/** A host and port as a sentence has them: `example.com`, or `example.com port 2222`. */
+export function describeServer(host: string, port: number): string {
+  return port === 22 ? printable(host) : `${printable(host)} port ${port}`;
+}
+
+interface Fault extends Error {
+  readonly code?: unknown;
+  readonly level?: unknown;
+}
+
+/** Turns an error of a socket or of ssh2 into ours. */
+export function explain(error: unknown, phase: Phase, host: string, port: number): ConnectError {
+  if (error instanceof ConnectError) return error;
+  const fault: Fault = error instanceof Error ? error : new Error(String(error));
+  const server = describeServer(host, port);
+  const code = typeof fault.code === 'string' ? fault.code : '';
+  const make = (kind: ConnectErrorKind, message: string) => new ConnectError(kind, message, { cause: fault });
+
+  if (code === 'ENOTFOUND' || code.startsWith('EAI_')) {
+    const hint = code === 'EAI_AGAIN' ? 'the name server does not answer' : 'there is no such name';
+    return make('resolve', `cannot find the host ${printable(host)}: ${hint}`);
+  }
+  switch (code) {
+    case 'ECONNREFUSED':
+      return make('refused', `${server} refuses the connection: is an SSH server running there?`);
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'EHOSTDOWN':
+    case 'ENETDOWN':
+    case 'EADDRNOTAVAIL':
+      return make('unreachable', `${server} cannot be reached: there is no route to it`);
+    case 'EACCES':
+    case 'EPERM':
+      return make('unreachable', `${server} cannot be reached: this machine does not permit it`);
+    case 'ETIMEDOUT':
+      return make(phase === 'open' ? 'lost' : 'timeout', `${server} does not answer`);
+    default:
+      return explainByPhase(fault, phase, server, make);
+  }
+}
+
+function explainByPhase(
+  fault: Fault,
+  phase: Phase,
+  server: string,
+  make: (kind: ConnectErrorKind, message: string) => ConnectError,
+): ConnectError {
+  const text = printable(fault.message);
+  switch (phase) {
+    case 'open':
+      if (fault.level === 'client-timeout') return make('lost', `${server} stopped answering`);
+      return make('lost', `the connection to ${server} was lost: ${text}`);
+    case 'authentication':
+      // ssh2 gives the reason number of SSH_MSG_DISCONNECT (RFC 4253, section 11.1) as the code.
+      if (typeof fault.code === 'number') return make('authentication', `${server} ended the login: ${text}`);
+      return make('lost', `the connection to ${server} was lost during the login: ${text}`);
+    default:
+      if (fault.message.startsWith('Connection lost before handshake')) {
+        return make(
+          'protocol',
+          `${server} closed the connection before the SSH handshake: it is no SSH server, or has too many clients`,
+        );
+      }
+      return make('protocol', `the SSH handshake with ${server} failed: ${text}`);
+  }
+}

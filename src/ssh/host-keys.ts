@@ -1,0 +1,220 @@
+/**
+ * Is this the server it was? Reads the known_hosts files once, decides about the key that the handshake
+ * shows, asks where the settings say so, and adds what was accepted. The handshake shows a key again at
+ * every rekey; then it must be the one accepted before.
+ */
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { logger } from '../base/log.js';
+import { ConnectError, type ConnectErrorKind, describeServer } from './errors.js';
+import {
+  fingerprint,
+  formatKnownHost,
+  judge,
+  type KnownHost,
+  keyTypeLabel,
+  keyTypeOf,
+  knownHostName,
+  knownKeyTypes,
+  parseKnownHosts,
+  type Verdict,
+} from './known-hosts.js';
+import { printable } from './printable.js';
+import { type ConnectSettings, expandHome, type Prompter, type Surroundings } from './settings.js';
+
+const log = logger('ssh');
+
+/** How often a question about a host key is asked before an answer that is none counts as no. */
+const MAX_QUESTIONS = 5;
+
+/** Signature algorithms of each key type, best first. DSA is left out: nothing should use it. */
+const ALGORITHMS = {
+  'ssh-ed25519': ['ssh-ed25519'],
+  'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
+  'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
+  'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
+  'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
+} as const;
+
+export type HostKeyAlgorithm = (typeof ALGORITHMS)[keyof typeof ALGORITHMS][number];
+
+export class HostKeys {
+  readonly #settings: ConnectSettings;
+  readonly #entries: readonly KnownHost[];
+  /** File that accepted keys are added to, or null for none. */
+  readonly #addTo: string | null;
+  readonly #name: string;
+  /** The name without its port: what is known there is good for another port of the host too. */
+  readonly #plainName: string;
+  #accepted: Buffer | null = null;
+
+  private constructor(settings: ConnectSettings, entries: readonly KnownHost[], addTo: string | null) {
+    this.#settings = settings;
+    this.#entries = entries;
+    this.#addTo = addTo;
+    const alias = settings.hostKeyAlias?.toLowerCase() ?? null;
+    this.#name = alias ?? knownHostName(settings.host, settings.port);
+    this.#plainName = alias ?? knownHostName(settings.host, 22);
+  }
+
+  static async load(settings: ConnectSettings, { home }: Surroundings): Promise<HostKeys> {
+    const paths = (files: readonly string[]) =>
+      files.filter((file) => file !== 'none').map((file) => expandHome(file, home));
+    const user = paths(settings.userKnownHostsFiles);
+    const entries: KnownHost[] = [];
+    for (const file of [...user, ...paths(settings.globalKnownHostsFiles)]) {
+      try {
+        entries.push(...parseKnownHosts(await readFile(file, 'utf8'), file));
+      } catch (error) {
+        log('cannot read %s: %s', file, error instanceof Error ? error.message : error);
+      }
+    }
+    return new HostKeys(settings, entries, user[0] ?? null);
+  }
+
+  /** Algorithms to ask the server for first, so that it shows a key we know when it has several. */
+  preferredAlgorithms(): HostKeyAlgorithm[] {
+    const known = knownKeyTypes(this.#entries, this.#name);
+    const types = known.length > 0 ? known : knownKeyTypes(this.#entries, this.#plainName);
+    return types.flatMap((type) =>
+      Object.hasOwn(ALGORITHMS, type) ? ALGORITHMS[type as keyof typeof ALGORITHMS] : [],
+    );
+  }
+
+  /**
+   * Returns when `key` may be trusted.
+   * @param address the server's, for the question
+   * @throws ConnectError of a host-key kind
+   */
+  async verify(key: Buffer, address: string, prompter: Prompter): Promise<void> {
+    if (this.#accepted !== null) {
+      if (this.#accepted.equals(key)) return;
+      throw new ConnectError('host-key-changed', `${this.#server} showed another host key in mid-connection`);
+    }
+    const verdict = this.#judge(key);
+    log('host key %s of %s is %s', fingerprint(key), this.#name, verdict.kind);
+    switch (verdict.kind) {
+      case 'known':
+        break;
+      case 'unknown':
+        await this.#decide(key, address, prompter);
+        break;
+      default:
+        throw this.#refusal(verdict.kind, key, verdict.entry);
+    }
+    this.#accepted = key;
+  }
+
+  get #server(): string {
+    return describeServer(this.#settings.host, this.#settings.port);
+  }
+
+  #judge(key: Buffer): Verdict {
+    const verdict = judge(this.#entries, this.#name, key);
+    if (verdict.kind !== 'unknown' || this.#plainName === this.#name) return verdict;
+    const elsewhere = judge(this.#entries, this.#plainName, key);
+    return elsewhere.kind === 'changed' ? verdict : elsewhere;
+  }
+
+  #refusal(kind: 'changed' | 'revoked', key: Buffer, entry: KnownHost): ConnectError {
+    const where = `${entry.file}:${entry.line}`;
+    const shown = `${keyTypeLabel(keyTypeOf(key))} key ${fingerprint(key)}`;
+    if (kind === 'revoked') {
+      return new ConnectError(
+        'host-key-revoked',
+        `${this.#server} shows the ${shown}, which ${where} revokes`,
+      );
+    }
+    return new ConnectError(
+      'host-key-changed',
+      `the host key of ${this.#server} has changed: it shows the ${shown}, but ${where} has ` +
+        `the ${keyTypeLabel(entry.keyType)} key ${fingerprint(entry.key)}. Someone may be listening in, or the server ` +
+        `was installed anew; in that case run: ssh-keygen -f '${entry.file}' -R '${printable(this.#name)}'`,
+    );
+  }
+
+  /** An unknown key: what the settings say, or the person. */
+  async #decide(key: Buffer, address: string, prompter: Prompter): Promise<void> {
+    switch (this.#settings.strictHostKeyChecking) {
+      case 'yes':
+        throw this.#unknown(key, 'StrictHostKeyChecking is yes');
+      case 'ask':
+        if (!prompter.interactive) throw this.#unknown(key, 'there is nobody to ask');
+        if (!(await this.#ask(key, address, prompter))) {
+          throw new ConnectError('host-key-unknown', `the host key of ${this.#server} was not accepted`);
+        }
+        break;
+      case 'accept-new':
+        break;
+      default:
+        prompter.info(
+          `Warning: StrictHostKeyChecking is off, so the key of ${this.#server} is trusted unseen.`,
+        );
+    }
+    await this.#remember(key, prompter);
+  }
+
+  #unknown(key: Buffer, why: string): ConnectError {
+    const port = this.#settings.port === 22 ? '' : `-p ${this.#settings.port} `;
+    const kind: ConnectErrorKind = 'host-key-unknown';
+    return new ConnectError(
+      kind,
+      `the host key of ${this.#server} (${keyTypeLabel(keyTypeOf(key))}, ${fingerprint(key)}) is not known, and ${why}; ` +
+        `connect once with: ssh ${port}${printable(this.#settings.host)}, or use -o StrictHostKeyChecking=accept-new`,
+    );
+  }
+
+  async #ask(key: Buffer, address: string, prompter: Prompter): Promise<boolean> {
+    const shownAddress = knownHostName(address, this.#settings.port);
+    const print = fingerprint(key);
+    const names = this.#entries.filter((entry) => !entry.revoked && entry.key.equals(key));
+    const others = names.map(({ file, line, hosts }) => {
+      return `    ${file}:${line}: ${hosts.startsWith('|') ? '[hashed name]' : printable(hosts)}`;
+    });
+    prompter.info(
+      [
+        `The authenticity of host '${printable(this.#name)} (${shownAddress})' can't be established.`,
+        `${keyTypeLabel(keyTypeOf(key))} key fingerprint is ${print}.`,
+        ...(others.length === 0
+          ? ['This key is not known by any other names.']
+          : ['This host key is known by the following other names/addresses:', ...others.slice(0, 8)]),
+      ].join('\n'),
+    );
+    let question = 'Are you sure you want to continue connecting (yes/no/[fingerprint])? ';
+    for (let asked = 0; asked < MAX_QUESTIONS; asked++) {
+      const answer = (await prompter.confirm(question)).trim();
+      if (answer.toLowerCase() === 'yes' || answer === print) return true;
+      if (answer.toLowerCase() === 'no') return false;
+      question = "Please type 'yes', 'no' or the fingerprint: ";
+    }
+    return false;
+  }
+
+  /** Failing to write is worth a word, not the connection: ssh does the same. */
+  async #remember(key: Buffer, prompter: Prompter): Promise<void> {
+    if (this.#addTo === null) return;
+    try {
+      await appendLine(this.#addTo, formatKnownHost(this.#name, key));
+      const label = keyTypeLabel(keyTypeOf(key));
+      prompter.info(`Permanently added '${printable(this.#name)}' (${label}) to ${this.#addTo}.`);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      prompter.info(`Cannot add the host key to ${this.#addTo}: ${reason}`);
+    }
+  }
+}
+
+/** Appends in one write, on a line of its own even when the file lacks its last newline. */
+async function appendLine(file: string, line: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const handle = await open(file, 'a+', 0o600);
+  try {
+    const { size } = await handle.stat();
+    const last = Buffer.alloc(1);
+    if (size > 0) await handle.read(last, 0, 1, size - 1);
+    const separator = size > 0 && last[0] !== 0x0a ? '\n' : '';
+    await handle.appendFile(separator + line);
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * known_hosts as OpenSSH reads it (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT): pure functions over the text of
+ * the files. A line that cannot be read is skipped; one marked `@cert-authority` certifies keys we cannot
+ * check, so it counts for nothing; a key marked `@revoked` is refused whatever other lines say.
+ */
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+
+/** One readable line. */
+export interface KnownHost {
+  readonly file: string;
+  /** Counted from 1. */
+  readonly line: number;
+  readonly revoked: boolean;
+  /** Comma-separated patterns, or one hashed name. */
+  readonly hosts: string;
+  readonly keyType: string;
+  /** The key as on the wire. */
+  readonly key: Buffer;
+}
+
+export type Verdict =
+  | { readonly kind: 'known'; readonly entry: KnownHost }
+  | { readonly kind: 'changed'; readonly entry: KnownHost }
+  | { readonly kind: 'revoked'; readonly entry: KnownHost }
+  | { readonly kind: 'unknown' };
+
+/** Reads one file. */
+export function parseKnownHosts(text: string, file: string): KnownHost[] {
+  const entries: KnownHost[] = [];
+  for (const [index, raw] of text.split('\n').entries()) {
+    const fields = raw.trim().split(/[ \t]+/);
+    if (fields[0] === '' || fields[0]?.startsWith('#')) continue;
+    const marker = fields[0]?.startsWith('@') ? fields.shift() : null;
+    if (marker !== null && marker !== '@revoked') continue;
+    const [hosts, keyType, encoded] = fields;
+    if (hosts === undefined || keyType === undefined || encoded === undefined) continue;
+    const key = Buffer.from(encoded, 'base64');
+    if (keyTypeOf(key) !== keyType) continue;
+    entries.push({ file, line: index + 1, revoked: marker === '@revoked', hosts, keyType, key });
+  }
+  return entries;
+}
+
+/** The name under which a server is known: lower case, with the port unless it is 22. */
+export function knownHostName(host: string, port: number): string {
+  const name = host.toLowerCase();
+  return port === 22 ? name : `[${name}]:${port}`;
+}
+
+/** Whether the host column of a line is about `name` (as from `knownHostName`). */
+export function matchesHosts(hosts: string, name: string): boolean {
+  if (hosts.startsWith('|')) return matchesHash(hosts, name);
+  let matched = false;
+  for (const item of hosts.toLowerCase().split(',')) {
+    const negated = item.startsWith('!');
+    if (!matchesPattern(negated ? item.slice(1) : item, name)) continue;
+    if (negated) return false;
+    matched = true;
+  }
+  return matched;
+}
+
+/** `|1|salt|hash`: HMAC-SHA1 of the name, keyed with the salt. */
+function matchesHash(hosts: string, name: string): boolean {
+  const [, version, salt, hash, more] = hosts.split('|');
+  if (version !== '1' || salt === undefined || hash === undefined || more !== undefined) return false;
+  const expected = Buffer.from(hash, 'base64');
+  const actual = createHmac('sha1', Buffer.from(salt, 'base64')).update(name, 'utf8').digest();
+  return expected.length === actual.length && timingSafeEqual(expected, actual);
+}
+
+/**
+ * `*` stands for any characters and `?` for one. Looks back only to the latest `*`, so that a pattern of
+ * many stars costs no more than length × length.
+ */
+function matchesPattern(pattern: string, name: string): boolean {
+  let p = 0;
+  let n = 0;
+  let star = -1;
+  let resume = 0;
+  while (n < name.length) {
+    if (pattern[p] === '*') {
+      star = p++;
+      resume = n;
+    } else if (pattern[p] === '?' || pattern[p] === name[n]) {
+      p++;
+      n++;
+    } else if (star >= 0) {
+      p = star + 1;
+      n = ++resume;
+    } else {
+      return false;
+    }
+  }
+  while (pattern[p] === '*') p++;
+  return p === pattern.length;
+}
+
+/**
+ * What the files say about `key` of the server `name`. Another key counts as changed even when its type
+ * differs: otherwise a stranger would only have to offer a type the user has not seen yet.
+ */
+export function judge(entries: readonly KnownHost[], name: string, key: Buffer): Verdict {
+  const about = entries.filter((entry) => matchesHosts(entry.hosts, name));
+  const revoked = about.find((entry) => entry.revoked && entry.key.equals(key));
+  if (revoked !== undefined) return { kind: 'revoked', entry: revoked };
+  const trusted = about.filter((entry) => !entry.revoked);
+  const known = trusted.find((entry) => entry.key.equals(key));
+  if (known !== undefined) return { kind: 'known', entry: known };
+  const sameType = trusted.find((entry) => entry.keyType === keyTypeOf(key));
+  const other = sameType ?? trusted[0];
+  return other === undefined ? { kind: 'unknown' } : { kind: 'changed', entry: other };
+}
+
+/** The types of the keys known for `name`, in the order of the files. */
+export function knownKeyTypes(entries: readonly KnownHost[], name: string): string[] {
+  const about = entries.filter((entry) => !entry.revoked && matchesHosts(entry.hosts, name));
+  return [...new Set(about.map((entry) => entry.keyType))];
+}
+
+/** The line that makes `key` known for `name`, with its newline. */
+export function formatKnownHost(name: string, key: Buffer): string {
+  return `${name} ${keyTypeOf(key) ?? ''} ${key.toString('base64')}\n`;
+}
+
+/** The type a key on the wire says it has (RFC 4253, section 6.6), or null when it is malformed. */
+export function keyTypeOf(key: Buffer): string | null {
+  if (key.length < 4) return null;
+  const length = key.readUInt32BE(0);
+  if (length === 0 || length > 64 || length > key.length - 4) return null;
+  return key.toString('latin1', 4, 4 + length);
+}
+
+/** As `ssh-keygen -l` shows it: `SHA256:` and base64 without padding. */
+export function fingerprint(key: Buffer): string {
+  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+}
+
+/** A key type as ssh names it to people: `ED25519`, `RSA`, `ECDSA`. */
+export function keyTypeLabel(keyType: string | null): string {
+  const label = /^(?:ssh-)?(ed25519|rsa|dss|ecdsa)/.exec(keyType ?? '')?.[1];
+  return label === undefined ? 'unknown' : label.toUpperCase();
+}

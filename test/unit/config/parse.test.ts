@@ -1,0 +1,212 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { OptionError } from '../../../src/config/errors.js';
+import { optionEntries, optionHelp } from '../../../src/config/help.js';
+import { editDistance, nearest } from '../../../src/config/nearest.js';
+import { type MountOptions, parseMountOptions, parseOptionString } from '../../../src/config/parse.js';
+
+const parse = (...strings: string[]) => parseMountOptions(strings);
+
+describe('splitting -o strings', () => {
+  test.each<[string, [string, string | null][]]>([
+    [
+      'ro,reconnect,idmap=user',
+      [
+        ['ro', null],
+        ['reconnect', null],
+        ['idmap', 'user'],
+      ],
+    ],
+    ['fsname=a\\,b', [['fsname', 'a,b']]],
+    [
+      'fsname=a\\\\,ro',
+      [
+        ['fsname', 'a\\'],
+        ['ro', null],
+      ],
+    ],
+    ['fsname=a=b', [['fsname', 'a=b']]],
+    [',,ro,', [['ro', null]]],
+    ['fsname=end\\', [['fsname', 'end\\']]],
+    ['', []],
+  ])('%s', (text, expected) => {
+    expect(parseOptionString(text).map(({ name, value }) => [name, value])).toEqual(expected);
+  });
+
+  test('any value survives escaping', () => {
+    const escapeWord = (value: string) => value.replace(/[\\,]/g, (char) => `\\${char}`);
+    fc.assert(
+      fc.property(fc.array(fc.string(), { minLength: 1, maxLength: 5 }), (values) => {
+        const text = values.map((value) => `name=${escapeWord(value)}`).join(',');
+        expect(parseOptionString(text).map((word) => word.value)).toEqual(values);
+      }),
+    );
+  });
+});
+
+describe('what the words mean', () => {
+  test('nothing given: the documented defaults', () => {
+    expect(parse()).toMatchObject({
+      port: 22,
+      readOnly: false,
+      suid: false,
+      dev: false,
+      exec: true,
+      idmap: 'none',
+      uid: null,
+      umask: null,
+      strictHostKeyChecking: 'ask',
+      connectTimeout: 30,
+      serverAliveInterval: 15,
+      serverAliveCountMax: 3,
+      sftpServer: 'sftp',
+      dirCache: true,
+      dcacheTimeout: 20,
+      dcacheStatTimeout: 20,
+      dcacheLinkTimeout: 20,
+      dcacheDirTimeout: 20,
+      dcacheMaxSize: 10_000,
+      cacheSize: 128 * 2 ** 20,
+      dirtyLimit: 32 * 2 ** 20,
+      readahead: 4 * 2 ** 20,
+      maxRead: null,
+    } satisfies Partial<MountOptions>);
+  });
+
+  test.each<[string, Partial<MountOptions>]>([
+    ['ro', { readOnly: true }],
+    ['ro,rw', { readOnly: false }],
+    ['ro=no', { readOnly: false }],
+    ['suid,dev,noexec', { suid: true, dev: true, exec: false }],
+    ['noatime,nodiratime,relatime', { noatime: true }],
+    ['noatime,atime', { noatime: false }],
+    ['port=2222', { port: 2222 }],
+    ['Port=2222', { port: 2222 }],
+    ['PORT=2222,port=2223', { port: 2223 }],
+    ['identityfile=~/a,IdentityFile=/b', { identityFiles: ['~/a', '/b'] }],
+    ['UserKnownHostsFile=/a /b', { userKnownHostsFiles: ['/a', '/b'] }],
+    ['stricthostkeychecking=ACCEPT-NEW', { strictHostKeyChecking: 'accept-new' }],
+    [
+      'PreferredAuthentications=password\\,publickey',
+      { preferredAuthentications: ['password', 'publickey'] },
+    ],
+    ['user,User=bob', { user: 'bob' }],
+    ['user=bob', { user: 'bob' }],
+    ['Compression=yes', { compression: true }],
+    ['compression', { compression: true }],
+    ['cache=no', { dirCache: false }],
+    ['dir_cache=yes', { dirCache: true }],
+    ['dir_cache', { dirCache: true }],
+    ['dcache_timeout=5', { dcacheStatTimeout: 5, dcacheLinkTimeout: 5, dcacheDirTimeout: 5 }],
+    ['dcache_timeout=5,dcache_dir_timeout=7', { dcacheStatTimeout: 5, dcacheDirTimeout: 7 }],
+    ['attr_timeout=0.5,negative_timeout=0', { attrTimeout: 0.5, negativeTimeout: 0 }],
+    [
+      'cache_size=1M,dirty_limit=64m,readahead=1G',
+      { cacheSize: 2 ** 20, dirtyLimit: 2 ** 26, readahead: 2 ** 30 },
+    ],
+    ['no_readahead', { readahead: 0 }],
+    ['readahead=1M,no_readahead', { readahead: 0 }],
+    ['max_read=65536', { maxRead: 65536 }],
+    ['idmap=user,uid=1000,gid=0,umask=022', { idmap: 'user', uid: 1000, gid: 0, umask: 0o22 }],
+    ['sftp_server=sudo /usr/lib/sftp-server', { sftpServer: 'sudo /usr/lib/sftp-server' }],
+    ['modules=subdir,subdir=srv', { subdir: 'srv' }],
+    ['reconnect,workaround=rename,noforget,remember=5,splice_read,big_writes,ac_attr_timeout=1', {}],
+    ['auto,noauto,user,users,owner,_netdev,nofail,defaults,async,x-systemd.automount,comment=hi', {}],
+  ])('%s', (text, expected) => {
+    expect(parse(text)).toMatchObject(expected);
+  });
+
+  test('-o may be repeated', () => {
+    expect(parse('ro', 'port=3', 'IdentityFile=/k')).toMatchObject({
+      readOnly: true,
+      port: 3,
+      identityFiles: ['/k'],
+    });
+  });
+});
+
+describe('what is refused', () => {
+  test.each([
+    ['idmpa=user', "unknown option 'idmpa=user': did you mean 'idmap'?"],
+    ['recconect', "unknown option 'recconect': did you mean 'reconnect'?"],
+    ['zzzzzz', "unknown option 'zzzzzz'"],
+    ['port=0', "option 'port' cannot be '0': the range is 1 to 65535"],
+    ['port=70000', "option 'port' cannot be '70000': the range is 1 to 65535"],
+    ['port=ssh', "option 'port' cannot be 'ssh': it is a whole number from 1 to 65535"],
+    ['port=-1', "option 'port' cannot be '-1': it is a whole number from 1 to 65535"],
+    ['port=1e3', "option 'port' cannot be '1e3': it is a whole number from 1 to 65535"],
+    ['port', "option 'port' needs a value: port=N"],
+    ['cache_size=1K', "option 'cache_size' cannot be '1K': the range is 1M to 64G"],
+    [
+      'cache_size=lots',
+      "option 'cache_size' cannot be 'lots': it is a number of bytes, with K, M or G if you like",
+    ],
+    ['umask=888', "option 'umask' cannot be '888': it is an octal number from 0 to 777"],
+    ['idmap=me', "option 'idmap' cannot be 'me': it is one of none, user"],
+    ['dir_cache=maybe', "option 'dir_cache' cannot be 'maybe': it is yes or no"],
+    [
+      'dcache_timeout=-1',
+      "option 'dcache_timeout' cannot be '-1': it is a number of seconds from 0 to 86400",
+    ],
+    ['IdentityFile=', "option 'IdentityFile' cannot be '': it must not be empty"],
+    ['rw=yes', "option 'rw' takes no value"],
+    ['idmap=file', "option 'idmap=file' is not supported yet"],
+    ['uidfile=/x', "option 'uidfile' is not supported yet"],
+    ['ProxyJump=bastion', "option 'ProxyJump' is not supported yet"],
+    ['proxycommand=nc', "option 'proxycommand' is not supported yet"],
+    ['max_conns=4', "option 'max_conns' is not supported yet"],
+    ['modules=iconv', "option 'modules=iconv' is not supported: Remora passes names through as bytes"],
+    ['from_code=latin1', "option 'from_code' is not supported: Remora passes names through as bytes"],
+    ['modules=evil', "unknown module 'evil': the one there is, is 'subdir'"],
+    ['__proto__=1', "unknown option '__proto__=1'"],
+    ['constructor', "unknown option 'constructor'"],
+  ])('%s', (text, message) => {
+    expect(() => parse(text)).toThrow(OptionError);
+    expect(() => parse(text)).toThrow(new OptionError(message));
+  });
+
+  test('no input makes it throw anything but an OptionError', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        try {
+          parse(text);
+        } catch (error) {
+          expect(error).toBeInstanceOf(OptionError);
+        }
+      }),
+    );
+  });
+});
+
+test('the nearest name', () => {
+  expect(editDistance('idmpa', 'idmap')).toBe(1);
+  expect(editDistance('', 'abc')).toBe(3);
+  expect(editDistance('kitten', 'sitting')).toBe(3);
+  expect(nearest('Identityfil', ['IdentityFile', 'IdentityAgent'])).toBe('IdentityFile');
+  expect(nearest('q', ['ro', 'rw'])).toBeNull();
+});
+
+describe('the help', () => {
+  test('fits the width, and names every option with an effect', () => {
+    const help = optionHelp(80);
+    for (const line of help.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    for (const { group, names } of optionEntries()) {
+      if (group === 'Without effect' || group === 'Not supported') continue;
+      expect(help).toContain(names[0]);
+    }
+    expect(help).toMatch(/dcache_timeout=SECONDS +How long they are trusted/);
+    expect(help).toMatch(/ro \/ rw/);
+    expect(help).toMatch(/cache_size=SIZE .*128M/);
+  });
+
+  test('no name stands for two things', () => {
+    const seen = new Map<string, string>();
+    for (const { usage, names } of optionEntries()) {
+      for (const name of names) {
+        if (name === 'user') continue;
+        expect(seen.get(name.toLowerCase()) ?? usage, name).toBe(usage);
+        seen.set(name.toLowerCase(), usage);
+      }
+    }
+  });
+});
