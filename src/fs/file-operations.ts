@@ -284,17 +284,20 @@ export class FileOperations {
     const { node } = target;
     const path = node.path === null ? null : remote.at(node.path);
     content.changed(node, toOffset, toOffset + copied, node.size);
-    await remote.ask(client.copyData(source.handle, fromOffset, copied, target.handle, toOffset), {
-      op: 'copy',
-      path,
-    });
+    const [done, after] = await both(
+      client.copyData(source.handle, fromOffset, copied, target.handle, toOffset),
+      client.fstat(target.handle),
+    );
     content.changed(node, toOffset, toOffset + copied, node.size);
-    node.size = Math.max(node.size, toOffset + copied);
     node.stamp = null;
     node.writes += 1;
     target.wrote = true;
     if (node.path !== null) names.outdated(node.path);
-    return copied;
+    if (done.status === 'rejected') throw await remote.failure(done.reason, { op: 'copy', path });
+    const size = after.status === 'fulfilled' ? (after.value.size ?? 0) : toOffset + copied;
+    node.size = Math.max(node.size, Math.min(size, toOffset + copied));
+    // A source that shrank on the server ends the copy early, and the server does not say where.
+    return Math.max(0, Math.min(copied, size - toOffset));
   }
 
   /** OPEN and LSTAT in one round trip; the server opens through a symbolic link, then the handle tells. */

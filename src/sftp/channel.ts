@@ -1,0 +1,169 @@
+/**
+ * One SFTP session over a duplex stream: the greeting, requests and their replies, and the end. A rule
+ * broken by the server (malformed packet, unknown id, reply of a wrong type) ends the session, since
+ * nothing after it can be trusted.
+ */
+import type { Duplex } from 'node:stream';
+import { ascii, type ByteString, bytesOf } from '../base/bytes.js';
+import { logger } from '../base/log.js';
+import { ConnectionLostError, ProtocolError, SftpStatusError } from './errors.js';
+import { FrameSplitter } from './frames.js';
+import { decodeVersion, encodeInit, judgeGreeting } from './handshake.js';
+import { PendingRequests } from './pending.js';
+import { decodeReply, type Reply } from './replies.js';
+import { encodeRequest, type Request } from './requests.js';
+
+const log = logger('sftp');
+
+export type ChannelState = 'greeting' | 'open' | 'closed';
+
+/** How much of the beginning is kept to tell text from packets. */
+const GREETING_BYTES = 256;
+
+type Extensions = ReadonlyMap<string, string>;
+
+export class SftpChannel {
+  readonly #stream: Duplex;
+  readonly #splitter = new FrameSplitter();
+  readonly #pending = new PendingRequests();
+  readonly #listeners: ((error: ConnectionLostError) => void)[] = [];
+  #state: ChannelState = 'greeting';
+  #lost: ConnectionLostError | null = null;
+  /** What came before the VERSION packet, until it is clear that it is packets. */
+  #start = ascii('');
+  #greeted: ((extensions: Extensions) => void) | null = null;
+
+  constructor(stream: Duplex) {
+    this.#stream = stream;
+    stream.on('data', (chunk: Buffer) => this.#receive(chunk));
+    stream.on('error', (error: Error) => this.#lose(`the connection failed: ${error.message}`, error));
+    stream.on('end', () => {
+      this.#ended();
+      // A stream that stays open in our direction would never close by itself.
+      stream.destroy();
+    });
+    stream.on('close', () => this.#ended());
+    // A channel may have ended before it was handed over; it emits nothing any more.
+    if (stream.destroyed || !stream.readable) this.#ended();
+  }
+
+  get state(): ChannelState {
+    return this.#state;
+  }
+
+  get inFlight(): number {
+    return this.#pending.size;
+  }
+
+  /** Why the session is closed; null while it is not. */
+  get lost(): ConnectionLostError | null {
+    return this.#lost;
+  }
+
+  /** Sends INIT; answers the server's extensions. Called once, before any request. */
+  greet(): Promise<Extensions> {
+    return new Promise((resolve, reject) => {
+      this.#greeted = resolve;
+      this.onClose(reject);
+      if (this.#lost === null) this.#stream.write(encodeInit());
+    });
+  }
+
+  /** Writes `request` before it returns; settles with what `decode` makes of the reply, or throws. */
+  request<T>(request: Request, decode: (reply: Reply) => T): Promise<T> {
+    if (this.#lost !== null) return Promise.reject(this.#lost);
+    return new Promise<T>((resolve, reject) => {
+      const id = this.#pending.claimId();
+      const packet = encodeRequest(id, request);
+      this.#pending.add(id, { settle: (reply) => resolve(decode(reply)), fail: reject });
+      this.#stream.write(packet);
+    });
+  }
+
+  onClose(listener: (error: ConnectionLostError) => void): void {
+    if (this.#lost !== null) listener(this.#lost);
+    else this.#listeners.push(listener);
+  }
+
+  end(): void {
+    this.#lose('the connection was closed');
+    this.#stream.end();
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#state === 'closed') return;
+    try {
+      if (this.#state === 'greeting' && !this.#isPackets(chunk)) return;
+      for (const packet of this.#splitter.push(chunk)) this.#take(packet);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#lose(`the server broke the protocol: ${reason}`, error);
+      this.#stream.destroy();
+    }
+  }
+
+  /** False while the stream holds text; a whole line of it ends the session. */
+  #isPackets(chunk: Buffer): boolean {
+    this.#start = (this.#start + bytesOf(chunk.subarray(0, GREETING_BYTES))).slice(
+      0,
+      GREETING_BYTES,
+    ) as ByteString;
+    const greeting = judgeGreeting(this.#start, false);
+    if (greeting.kind === 'banner') this.#loseToBanner(greeting.line);
+    return greeting.kind === 'packets';
+  }
+
+  #take(packet: Buffer): void {
+    if (this.#state === 'greeting') {
+      const extensions = decodeVersion(packet);
+      this.#setState('open');
+      this.#greeted?.(extensions);
+      return;
+    }
+    const { id, reply } = decodeReply(packet);
+    const waiter = this.#pending.take(id);
+    if (waiter === undefined) throw new ProtocolError(`a reply to request ${id}, which is not in flight`);
+    try {
+      waiter.settle(reply);
+    } catch (error) {
+      if (!(error instanceof SftpStatusError)) {
+        this.#pending.add(id, waiter);
+        throw error;
+      }
+      waiter.fail(error);
+    }
+  }
+
+  #ended(): void {
+    if (this.#state !== 'greeting') {
+      this.#lose('the connection ended');
+      return;
+    }
+    const greeting = judgeGreeting(this.#start, true);
+    if (greeting.kind === 'banner') this.#loseToBanner(greeting.line);
+    else this.#lose('the server closed the channel before it answered; is its SFTP subsystem installed?');
+  }
+
+  #loseToBanner(line: string): void {
+    this.#lose(
+      `the server's shell prints text at login, where SFTP packets must be: "${line}". ` +
+        'Make its start-up files print nothing in sessions without a terminal.',
+    );
+    this.#stream.destroy();
+  }
+
+  #lose(message: string, cause?: unknown): void {
+    if (this.#state === 'closed') return;
+    this.#setState('closed');
+    const error = new ConnectionLostError(message, { cause });
+    this.#lost = error;
+    log('%s, %d requests in flight', message, this.#pending.size);
+    this.#pending.failAll(error);
+    for (const listener of this.#listeners.splice(0)) listener(error);
+  }
+
+  #setState(state: ChannelState): void {
+    log('channel %s -> %s', this.#state, state);
+    this.#state = state;
+  }
+}

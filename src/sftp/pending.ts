@@ -1,0 +1,51 @@
+/**
+ * The requests that wait for a reply, by id. Ids are uint32 and wrap; one that is still in flight after a
+ * whole turn is passed over.
+ */
+import type { Reply } from './replies.js';
+
+/** One waiter: exactly one of its two methods is called, once. */
+export interface Waiter {
+  /** Takes the reply; throws `ProtocolError` when it is of a type that cannot answer the request. */
+  settle(reply: Reply): void;
+  fail(error: Error): void;
+}
+
+export class PendingRequests {
+  readonly #waiters = new Map<number, Waiter>();
+  #next: number;
+
+  /** `first`: the id to begin with, 0 to 2^32 - 1. */
+  constructor(first = 0) {
+    this.#next = first;
+  }
+
+  get size(): number {
+    return this.#waiters.size;
+  }
+
+  /** An id that no request in flight has. */
+  claimId(): number {
+    let id = this.#next;
+    while (this.#waiters.has(id)) id = (id + 1) >>> 0;
+    this.#next = (id + 1) >>> 0;
+    return id;
+  }
+
+  add(id: number, waiter: Waiter): void {
+    this.#waiters.set(id, waiter);
+  }
+
+  /** Removes and answers the waiter of `id`; undefined when none waits. */
+  take(id: number): Waiter | undefined {
+    const waiter = this.#waiters.get(id);
+    this.#waiters.delete(id);
+    return waiter;
+  }
+
+  failAll(error: Error): void {
+    const waiters = [...this.#waiters.values()];
+    this.#waiters.clear();
+    for (const waiter of waiters) waiter.fail(error);
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * The questions `explain.ts` asks a server about a failure that has happened. None changes anything; one
+ * that fails itself answers null, or false.
+ */
+import { ascii, type ByteString } from '../base/bytes.js';
+import type { ErrnoName } from '../base/errno.js';
+import { isDirectory, isSymlink } from '../base/mode.js';
+import type { SftpAttributes } from './attributes.js';
+import type { SftpClient } from './client.js';
+import { STATVFS } from './constants.js';
+import { ST_RDONLY, type StatVfs } from './extensions.js';
+
+/** As much of a client as the questions need. */
+export type ProbedClient = Pick<
+  SftpClient,
+  | 'lstat'
+  | 'stat'
+  | 'readlink'
+  | 'opendir'
+  | 'readdir'
+  | 'close'
+  | 'statvfs'
+  | 'has'
+  | 'limits'
+  | 'openHandles'
+>;
+
+/** Links followed before a path counts as a loop, as on Linux. */
+const MAX_LINKS = 40;
+/** READDIR replies looked through for an entry; two hold at least the first names of any directory. */
+const MAX_LISTINGS = 4;
+/** That many handles below the server's limit it may refuse already: it holds some open for itself. */
+const HANDLE_MARGIN = 8;
+
+/** The directory that holds `path` on the server: `/` for `/name`, `.` (the login directory) for `name`. */
+export function serverParent(path: ByteString): ByteString {
+  const slash = path.lastIndexOf('/');
+  if (slash < 0) return ascii('.');
+  return (slash === 0 ? '/' : path.slice(0, slash)) as ByteString;
+}
+
+export class Probe {
+  readonly #client: ProbedClient;
+
+  constructor(client: ProbedClient) {
+    this.#client = client;
+  }
+
+  lstat(path: ByteString): Promise<SftpAttributes | null> {
+    return orNull(this.#client.lstat(path));
+  }
+
+  stat(path: ByteString): Promise<SftpAttributes | null> {
+    return orNull(this.#client.stat(path));
+  }
+
+  /** Whether `path` itself, not what it links to, is a directory. */
+  async isDirectory(path: ByteString): Promise<boolean> {
+    return isDirectory((await this.lstat(path))?.permissions ?? 0);
+  }
+
+  /** Whether a directory has entries; null when it cannot be listed. */
+  async hasEntries(path: ByteString): Promise<boolean | null> {
+    const handle = await orNull(this.#client.opendir(path));
+    if (handle === null) return null;
+    try {
+      for (let listing = 0; listing < MAX_LISTINGS; listing++) {
+        const names = await this.#client.readdir(handle);
+        if (names === null) return false;
+        if (names.length > 0) return true;
+      }
+      return null;
+    } catch {
+      return null;
+    } finally {
+      await orNull(this.#client.close(handle));
+    }
+  }
+
+  async isReadOnly(path: ByteString): Promise<boolean> {
+    const stats = await this.#statvfs(path);
+    return stats !== null && (stats.flag & ST_RDONLY) !== 0;
+  }
+
+  /** Why nothing can be written where `path` is: EROFS, ENOSPC, or null. */
+  async whyFull(path: ByteString): Promise<ErrnoName | null> {
+    const stats = await this.#statvfs(path);
+    if (stats === null) return null;
+    if ((stats.flag & ST_RDONLY) !== 0) return 'EROFS';
+    // A filesystem that counts no blocks or no inodes at all (btrfs, network filesystems) is not full.
+    const noSpace = stats.blocks > 0 && stats.bavail === 0;
+    const noInodes = stats.files > 0 && stats.favail === 0;
+    return noSpace || noInodes ? 'ENOSPC' : null;
+  }
+
+  /** Whether two directories are known to be on different filesystems. */
+  async areApart(one: ByteString, other: ByteString): Promise<boolean> {
+    if (one === other) return false;
+    const [a, b] = await Promise.all([this.#statvfs(one), this.#statvfs(other)]);
+    return a !== null && b !== null && a.fsid !== b.fsid;
+  }
+
+  /** Whether this client holds about as many handles as the server says it gives. */
+  isOutOfHandles(): boolean {
+    const most = this.#client.limits.maxHandles;
+    return most > 0 && this.#client.openHandles >= most - Math.min(HANDLE_MARGIN, most / 8);
+  }
+
+  /** Why `path` does not resolve: ENOENT, ENOTDIR (a file where a directory must be) or ELOOP. */
+  async whyMissing(path: ByteString): Promise<ErrnoName> {
+    for (let at = path; ; at = serverParent(at)) {
+      const found = await this.lstat(at);
+      if (found !== null) {
+        const mode = found.permissions ?? 0;
+        if (isSymlink(mode)) return this.#whyLinkMissing(at, at !== path);
+        return isDirectory(mode) || at === path ? 'ENOENT' : 'ENOTDIR';
+      }
+      if (serverParent(at) === at || at === '.') return 'ENOENT';
+    }
+  }
+
+  async #whyLinkMissing(link: ByteString, mustBeDirectory: boolean): Promise<ErrnoName> {
+    const end = await this.stat(link);
+    if (end !== null) return mustBeDirectory && !isDirectory(end.permissions ?? 0) ? 'ENOTDIR' : 'ENOENT';
+    let at = link;
+    for (let links = 0; links < MAX_LINKS; links++) {
+      const target = await orNull(this.#client.readlink(at));
+      if (target === null) return 'ENOENT';
+      at = (target.startsWith('/') ? target : `${serverParent(at)}/${target}`) as ByteString;
+    }
+    return 'ELOOP';
+  }
+
+  async #statvfs(path: ByteString): Promise<StatVfs | null> {
+    return this.#client.has(STATVFS) ? orNull(this.#client.statvfs(path)) : null;
+  }
+}
+
+function orNull<T>(promise: Promise<T>): Promise<T | null> {
+  return promise.catch(() => null);
+}
