@@ -1,0 +1,28 @@
+/** Puts a session on a mounted descriptor: all that a program needs to serve a filesystem. */
+import type { Operations } from '../fs/operations.js';
+import { FuseDevice } from './device.js';
+import type { InitOptions } from './protocol/init.js';
+import { FuseSession } from './session.js';
+
+export interface ServeOptions {
+  /** The descriptor that `mountFuse` answered; closed when the session ends. */
+  readonly fd: number;
+  readonly operations: Operations;
+  readonly init?: InitOptions;
+}
+
+/**
+ * Starts serving. `session.ready` tells when the kernel has agreed, `session.done` when the mount is gone and
+ * its descriptor closed. While it is served, no thread of the process can end: a program unmounts (or aborts)
+ * first, awaits `done`, and exits then.
+ */
+export function serveFuse(options: ServeOptions): FuseSession {
+  const device = new FuseDevice(options.fd);
+  const session = new FuseSession({
+    operations: options.operations,
+    transport: device,
+    ...(options.init === undefined ? {} : { init: options.init }),
+  });
+  void device.serve((request) => session.dispatch(request)).then((reason) => session.end(reason));
+  return session;
+}

@@ -1,0 +1,111 @@
+/** Requests on regular files: opening, and everything that goes by a handle. */
+import { FsError } from '../../base/errno.js';
+import { FUSE_FSYNC_FDATASYNC, FUSE_WRITE_CACHE, SEEK_DATA, SEEK_HOLE } from '../protocol/constants.js';
+import { lseekOut, openOut, writeOut } from '../protocol/replies.js';
+import {
+  readCopyFileRangeIn,
+  readCreateIn,
+  readFallocateIn,
+  readFlushIn,
+  readFsyncIn,
+  readLseekIn,
+  readOpenIn,
+  readReadIn,
+  readReleaseIn,
+  readWriteIn,
+} from '../protocol/requests.js';
+import { childPath, DONE, decode, deliverEntry, type Handler, nodeOf, pathOf, payload } from './types.js';
+
+/** The reply counts bytes in 32 bits; whole pages below that. */
+const MAX_COPY = 0xffff_f000;
+
+/** writev(2) takes at most 1024 buffers (IOV_MAX), one of them the header. */
+const MAX_CHUNKS = 1000;
+
+export const open: Handler = async (state, header, reader) => {
+  const { flags } = decode(reader, readOpenIn);
+  const node = nodeOf(state, header.nodeid);
+  const opened = await state.operations.open(pathOf(state, node), flags);
+  if (opened.staleAttributes) await state.dropAttributes(node.id);
+  return {
+    deliver: () => {
+      state.open.addFile(opened.handle, node.id);
+      return [openOut(opened)];
+    },
+    abandon: () => void state.operations.release(opened.handle),
+  };
+};
+
+export const create: Handler = async (state, header, reader) => {
+  const { flags, mode, name } = decode(reader, readCreateIn);
+  const parent = nodeOf(state, header.nodeid);
+  const created = await state.operations.create(childPath(state, parent, name), flags, mode);
+  return {
+    deliver: () => {
+      const { node, entry } = deliverEntry(state, parent, name, created);
+      state.open.addFile(created.handle, node.id);
+      return [entry, openOut(created)];
+    },
+    abandon: () => void state.operations.release(created.handle),
+  };
+};
+
+/** At most `size` bytes of `chunks`: the kernel refuses a longer reply. */
+export function clampChunks(chunks: readonly Uint8Array[], size: number): readonly Uint8Array[] {
+  const kept: Uint8Array[] = [];
+  let left = size;
+  for (const chunk of chunks) {
+    if (left === 0) break;
+    kept.push(chunk.length > left ? chunk.subarray(0, left) : chunk);
+    left -= Math.min(left, chunk.length);
+  }
+  return kept.length > MAX_CHUNKS ? [Buffer.concat(kept)] : kept;
+}
+
+export const read: Handler = async (state, _header, reader) => {
+  const { fh, offset, size } = decode(reader, readReadIn);
+  return payload(...clampChunks(await state.operations.read(fh, offset, size), size));
+};
+
+export const write: Handler = async (state, _header, reader) => {
+  const { fh, offset, writeFlags, data } = decode(reader, readWriteIn);
+  const fromPageCache = (writeFlags & FUSE_WRITE_CACHE) !== 0;
+  return payload(writeOut(await state.operations.write(fh, offset, data, { fromPageCache })));
+};
+
+export const flush: Handler = async (state, _header, reader) => {
+  await state.operations.flush(decode(reader, readFlushIn).fh);
+  return DONE;
+};
+
+export const fsync: Handler = async (state, _header, reader) => {
+  const { fh, fsyncFlags } = decode(reader, readFsyncIn);
+  await state.operations.fsync(fh, (fsyncFlags & FUSE_FSYNC_FDATASYNC) !== 0);
+  return DONE;
+};
+
+export const release: Handler = async (state, _header, reader) => {
+  const { fh } = decode(reader, readReleaseIn);
+  state.open.removeFile(fh);
+  await state.operations.release(fh);
+  return DONE;
+};
+
+export const lseek: Handler = async (state, _header, reader) => {
+  const { fh, offset, whence } = decode(reader, readLseekIn);
+  if (whence !== SEEK_DATA && whence !== SEEK_HOLE) throw new FsError('EINVAL');
+  return payload(lseekOut(await state.operations.lseek(fh, offset, whence)));
+};
+
+export const fallocate: Handler = async (state, _header, reader) => {
+  const { fh, offset, length, mode } = decode(reader, readFallocateIn);
+  await state.operations.fallocate(fh, mode, offset, length);
+  return DONE;
+};
+
+export const copyFileRange: Handler = async (state, _header, reader) => {
+  const { fhIn, offIn, fhOut, offOut, length, flags } = decode(reader, readCopyFileRangeIn);
+  if (flags !== 0) throw new FsError('EINVAL');
+  const asked = Math.min(length, MAX_COPY);
+  return payload(writeOut(await state.operations.copyFileRange(fhIn, offIn, fhOut, offOut, asked)));
+};

@@ -1,0 +1,93 @@
+/**
+ * What the handlers share. A handler calls the filesystem and answers a `Completion`; it changes the node
+ * table for what has happened on the server, while what only the kernel's receiving the answer makes true (a
+ * lookup counted, a handle held) happens in `deliver`, or is undone in `abandon`: exactly one of the two runs.
+ */
+import type { ByteString } from '../../base/bytes.js';
+import { FsError } from '../../base/errno.js';
+import { isValidName, joinPath, NAME_MAX, type Path } from '../../base/path.js';
+import type { Attributes, Operations, Target } from '../../fs/operations.js';
+import type { Node, NodeTable } from '../nodes.js';
+import type { OpenFiles } from '../open-files.js';
+import { entryOut } from '../protocol/replies.js';
+import type { InHeader } from '../protocol/requests.js';
+import type { WireReader } from '../protocol/wire.js';
+
+/** What handlers work on. */
+export interface State {
+  readonly operations: Operations;
+  readonly nodes: NodeTable;
+  readonly open: OpenFiles;
+  /** Makes the kernel ask for the attributes of a node anew; never rejects. */
+  dropAttributes(nodeid: number): Promise<void>;
+}
+
+export interface Completion {
+  /** The payload of the reply, made at the moment it is sent. */
+  deliver(): readonly Uint8Array[];
+  /** The reply never reached the kernel (an interrupt was quicker): gives back what it would have held. */
+  abandon?(): void;
+}
+
+export type Handler = (state: State, header: InHeader, reader: WireReader) => Promise<Completion>;
+
+/** A reply without payload. */
+export const DONE: Completion = { deliver: () => [] };
+
+export function payload(...buffers: readonly Uint8Array[]): Completion {
+  return { deliver: () => buffers };
+}
+
+/** Decodes the body of a request; one that is cut short is EINVAL, before anything is done. */
+export function decode<T>(reader: WireReader, read: (reader: WireReader) => T): T {
+  const body = read(reader);
+  if (reader.failed) throw new FsError('EINVAL', 'malformed request');
+  return body;
+}
+
+export function nodeOf(state: State, nodeid: number): Node {
+  const node = state.nodes.get(nodeid);
+  if (node === undefined) throw new FsError('ESTALE', `unknown node ${nodeid}`);
+  return node;
+}
+
+/** The path of a node that must still have one. */
+export function pathOf(state: State, node: Node): Path {
+  const path = state.nodes.pathOf(node);
+  if (path === null) throw new FsError('ESTALE', `node ${node.id} has no name any more`);
+  return path;
+}
+
+/** Where `name` in a directory is; nothing is found or made in a directory that was removed. */
+export function childPath(state: State, parent: Node, name: ByteString): Path {
+  if (name.length > NAME_MAX) throw new FsError('ENAMETOOLONG');
+  if (!isValidName(name)) throw new FsError('EINVAL', 'invalid name');
+  const directory = state.nodes.pathOf(parent);
+  if (directory === null) throw new FsError('ENOENT', `directory ${parent.id} was removed`);
+  return joinPath(directory, name);
+}
+
+/** Path and handle of what GETATTR or SETATTR is about: the caller's handle, else any that reaches a nameless file. */
+export function targetOf(state: State, node: Node, fh: number | null): Target {
+  const path = state.nodes.pathOf(node);
+  const handle = fh ?? (path === null ? state.open.anyOf(node.id) : null);
+  if (path === null && handle === null) throw new FsError('ESTALE', `node ${node.id} is gone`);
+  return { path, handle };
+}
+
+interface Found {
+  readonly attributes: Attributes;
+  readonly attrTtl: number;
+  readonly entryTtl: number;
+}
+
+/** `fuse_entry_out` of a name, which counts as one lookup. */
+export function deliverEntry(
+  state: State,
+  parent: Node,
+  name: ByteString,
+  found: Found,
+): { node: Node; entry: Buffer } {
+  const node = state.nodes.lookup(parent, name, found.attributes.mode);
+  return { node, entry: entryOut({ nodeid: node.id, ino: node.ino, ...found }) };
+}

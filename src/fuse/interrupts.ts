@@ -1,0 +1,56 @@
+/**
+ * FUSE_INTERRUPT says that a signal is pending for the thread that waits, not that the thread will die of it.
+ * A fatal signal is answered with EINTR at once; one the program handles (the alarm of a progress meter, the
+ * preemption signal of a Go program) gets a grace time, so that it does not break a call about to succeed.
+ */
+import { readFileSync } from 'node:fs';
+
+/** How long a request goes on under a signal that the program handles, in milliseconds. */
+export const INTERRUPT_GRACE_MS = 1000;
+
+/** Signal sets of one thread as in /proc/PID/status; bit n - 1 stands for signal n. */
+export interface ThreadSignals {
+  readonly pending: bigint;
+  readonly blocked: bigint;
+  readonly ignored: bigint;
+  readonly caught: bigint;
+}
+
+const bit = (signal: number): bigint => 1n << BigInt(signal - 1);
+
+/** Not fatal by default (signal(7)): SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH. */
+const HARMLESS = [17, 18, 19, 20, 21, 22, 23, 28].map(bit).reduce((set, one) => set | one);
+const SIGKILL = bit(9);
+
+/** 'now' when a pending signal will end the thread; 'grace' when it is handled, or nothing is known. */
+export function interruptVerdict(signals: ThreadSignals | null): 'now' | 'grace' {
+  if (signals === null) return 'grace';
+  if ((signals.pending & SIGKILL) !== 0n) return 'now';
+  const survives = signals.blocked | signals.ignored | signals.caught | HARMLESS;
+  return (signals.pending & ~survives) !== 0n ? 'now' : 'grace';
+}
+
+/** The signal sets in the text of /proc/PID/status; null when a line is missing or not a number. */
+export function parseThreadSignals(status: string): ThreadSignals | null {
+  const set = (field: string): bigint | null => {
+    const match = new RegExp(`^${field}:\\s*([0-9a-f]{1,32})$`, 'm').exec(status);
+    return match === null ? null : BigInt(`0x${match[1]}`);
+  };
+  const thread = set('SigPnd');
+  const shared = set('ShdPnd');
+  const blocked = set('SigBlk');
+  const ignored = set('SigIgn');
+  const caught = set('SigCgt');
+  if (thread === null || shared === null || blocked === null || ignored === null || caught === null)
+    return null;
+  return { pending: thread | shared, blocked, ignored, caught };
+}
+
+/** Null when the thread cannot be looked at (another pid namespace, hidepid). */
+export function readThreadSignals(pid: number): ThreadSignals | null {
+  try {
+    return parseThreadSignals(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  } catch {
+    return null;
+  }
+}

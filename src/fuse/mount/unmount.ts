@@ -1,0 +1,41 @@
+/**
+ * Takes a mount away, from any process. Unmounting waits for the serving process to answer what is still
+ * open, so it never runs on an event loop: umount2(2) in the thread pool, or fusermount3.
+ */
+import { MountError } from './errors.js';
+import { explainHelper, findHelper, noHelper, startHelper } from './helper.js';
+import { LibcError, MNT_DETACH, UMOUNT_NOFOLLOW, umount2 } from './libc.js';
+import { isMountPoint } from './mounts.js';
+import { mayMount } from './privileges.js';
+
+/**
+ * Unmounts the topmost FUSE mount at `mountpoint` (absolute, without links). `lazy` takes it out of the tree at
+ * once and lets go when the last program has closed its files. Rejects with a `MountError`: 'busy',
+ * 'not-mounted', or why it was refused.
+ */
+export async function unmountPath(mountpoint: string, options: { readonly lazy: boolean }): Promise<void> {
+  if (!(await isMountPoint(mountpoint))) {
+    throw new MountError('not-mounted', `no FUSE filesystem is mounted at ${mountpoint}`);
+  }
+  if (mayMount()) return unmountDirectly(mountpoint, options.lazy);
+  const program = await findHelper();
+  if (program === null) throw noHelper();
+  const args = ['-u', ...(options.lazy ? ['-z'] : []), '--', mountpoint];
+  const { code, stderr } = await startHelper(program, args).exited;
+  if (code !== 0) throw explainHelper(stderr, mountpoint);
+}
+
+async function unmountDirectly(mountpoint: string, lazy: boolean): Promise<void> {
+  try {
+    await umount2(mountpoint, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0));
+  } catch (cause) {
+    if (!(cause instanceof LibcError)) throw cause;
+    if (cause.code === 'EBUSY') throw new MountError('busy', `${mountpoint} is in use`, { cause });
+    if (cause.code === 'EINVAL' || cause.code === 'ENOENT') {
+      throw new MountError('not-mounted', `nothing is mounted at ${mountpoint}`, { cause });
+    }
+    throw new MountError('mount-failed', `cannot unmount ${mountpoint}: the kernel answers ${cause.code}`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The nodes the kernel knows: node id ↔ (parent, name), each counted by lookups and freed by the kernel's own
+ * FORGET, so the table is exactly as large as the kernel's cache. A rename relinks one entry; a name that is
+ * removed or replaced leaves its node nameless until it is forgotten. A node stays as long as it has children,
+ * since their paths lead through it.
+ */
+import type { ByteString } from '../base/bytes.js';
+import { FsError } from '../base/errno.js';
+import { S_IFDIR, S_IFMT } from '../base/mode.js';
+import { type Path, ROOT } from '../base/path.js';
+import { hashIno, InodeNumbers, ROOT_INO } from './inodes.js';
+import { FUSE_ROOT_ID } from './protocol/constants.js';
+
+interface Link {
+  readonly parent: LiveNode;
+  readonly name: ByteString;
+}
+
+/** One file, directory or symbolic link; changed only by its table. */
+export interface Node {
+  readonly id: number;
+  readonly ino: number;
+  /** S_IFMT bits: a name that comes back with another type is another file. */
+  readonly type: number;
+}
+
+class LiveNode implements Node {
+  readonly id: number;
+  readonly ino: number;
+  readonly type: number;
+  lookups = 0;
+  /** More than one only after `link`. */
+  links: Link[] = [];
+  readonly children = new Map<ByteString, LiveNode>();
+
+  constructor(id: number, ino: number, type: number) {
+    this.id = id;
+    this.ino = ino;
+    this.type = type;
+  }
+}
+
+export class NodeTable {
+  readonly root: Node;
+  readonly #root: LiveNode;
+  readonly #byId = new Map<number, LiveNode>();
+  readonly #inos = new Set<number>();
+  readonly #numbers: InodeNumbers;
+  readonly #isLive = (ino: number): boolean => this.#inos.has(ino);
+  #nextId = FUSE_ROOT_ID + 1;
+
+  constructor(numbers = new InodeNumbers()) {
+    this.#numbers = numbers;
+    this.#root = new LiveNode(FUSE_ROOT_ID, ROOT_INO, S_IFDIR);
+    this.root = this.#root;
+    this.#byId.set(FUSE_ROOT_ID, this.#root);
+    this.#inos.add(ROOT_INO);
+  }
+
+  /** Live nodes, the root among them. */
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get(id: number): Node | undefined {
+    return this.#byId.get(id);
+  }
+
+  #live(node: Node): LiveNode {
+    const live = this.#byId.get(node.id);
+    if (live === undefined) throw new FsError('ESTALE', `node ${node.id} was forgotten`);
+    return live;
+  }
+
+  /** The path of a node by one of its names; null when it has none any more. */
+  pathOf(node: Node): Path | null {
+    return this.#pathOf(this.#live(node));
+  }
+
+  #pathOf(node: LiveNode): Path | null {
+    if (node === this.#root) return ROOT;
+    for (const link of node.links) {
+      const parent = this.#pathOf(link.parent);
+      if (parent !== null) return (parent === '' ? link.name : `${parent}/${link.name}`) as Path;
+    }
+    return null;
+  }
+
+  child(parent: Node, name: ByteString): Node | undefined {
+    return this.#live(parent).children.get(name);
+  }
+
+  /** The node at `path`, if the kernel knows it. */
+  find(path: Path): Node | undefined {
+    let node: LiveNode | undefined = this.#root;
+    if (path === '') return node;
+    for (const name of path.split('/')) {
+      node = node?.children.get(name as ByteString);
+    }
+    return node;
+  }
+
+  /** The inode number that `..` shows; the root's own at the root. */
+  parentIno(node: Node): number {
+    return this.#live(node).links[0]?.parent.ino ?? ROOT_INO;
+  }
+
+  /** The inode number a listing shows for `name`, without making a node. */
+  inoOf(parent: Node, name: ByteString): number {
+    const known = this.#live(parent).children.get(name);
+    return known?.ino ?? this.#numbers.choose(parent.ino, name, this.#isLive);
+  }
+
+  /** The node called `name`, made if need be; the kernel is about to learn of it once more. */
+  lookup(parent: Node, name: ByteString, mode: number): Node {
+    const directory = this.#live(parent);
+    const type = mode & S_IFMT;
+    let node = directory.children.get(name);
+    if (node === undefined || node.type !== type) {
+      const ino = this.#numbers.choose(directory.ino, name, this.#isLive);
+      node = new LiveNode(this.#nextId++, ino, type);
+      this.#byId.set(node.id, node);
+      this.#inos.add(ino);
+      this.#attach(directory, name, node);
+    }
+    node.lookups++;
+    return node;
+  }
+
+  /** One more lookup of a node that has its name already, as LINK answers. */
+  lookupAgain(node: Node): void {
+    this.#live(node).lookups++;
+  }
+
+  /** FORGET. Unknown ids and counts too high are the kernel's mistake, and harmless. */
+  forget(id: number, lookups: number): void {
+    const node = this.#byId.get(id);
+    if (node === undefined) return;
+    node.lookups = Math.max(0, node.lookups - lookups);
+    this.#freeIfUnused(node);
+  }
+
+  /** The name was removed (UNLINK, RMDIR), or is about to be made anew. */
+  unlink(parent: Node, name: ByteString): void {
+    const directory = this.#live(parent);
+    this.#numbers.drop(directory.ino, name);
+    this.#detach(directory, name);
+  }
+
+  /** The file has a further name. */
+  link(node: Node, parent: Node, name: ByteString): void {
+    const directory = this.#live(parent);
+    if (directory.children.get(name) === node) return;
+    this.#numbers.drop(directory.ino, name);
+    this.#attach(directory, name, this.#live(node));
+  }
+
+  /** The name moved; what stood at the new one becomes nameless. */
+  rename(fromParent: Node, fromName: ByteString, toParent: Node, toName: ByteString): void {
+    const from = this.#live(fromParent);
+    const to = this.#live(toParent);
+    const node = from.children.get(fromName);
+    // Two names of one file: rename(2) does nothing.
+    if (node !== undefined && to.children.get(toName) === node) return;
+    const ino = node?.ino ?? this.#numbers.choose(from.ino, fromName, this.#isLive);
+    this.#numbers.drop(from.ino, fromName);
+    this.#numbers.drop(to.ino, toName);
+    const anotherNameImpliesIt = node?.links.some(
+      (link) =>
+        !(link.parent === from && link.name === fromName) && hashIno(link.parent.ino, link.name) === ino,
+    );
+    if (!anotherNameImpliesIt) this.#numbers.remember(to.ino, toName, ino);
+    // A directory cannot move below itself; whoever says it did leaves it without a name.
+    if (node === undefined || this.#isBelow(to, node)) this.#detach(to, toName);
+    else this.#attach(to, toName, node);
+    this.#detach(from, fromName);
+  }
+
+  #isBelow(node: LiveNode, ancestor: LiveNode): boolean {
+    for (let at: LiveNode | undefined = node; at !== undefined; at = at.links[0]?.parent) {
+      if (at === ancestor) return true;
+    }
+    return false;
+  }
+
+  /** Replaces in one step, so that neither directory is ever without the child that keeps it. */
+  #attach(parent: LiveNode, name: ByteString, node: LiveNode): void {
+    const replaced = parent.children.get(name);
+    parent.children.set(name, node);
+    node.links.push({ parent, name });
+    if (replaced !== undefined) this.#removeLink(replaced, parent, name);
+  }
+
+  #removeLink(node: LiveNode, parent: LiveNode, name: ByteString): void {
+    node.links = node.links.filter((link) => !(link.parent === parent && link.name === name));
+    this.#freeIfUnused(node);
+  }
+
+  #detach(parent: LiveNode, name: ByteString): void {
+    const node = parent.children.get(name);
+    if (node === undefined) return;
+    parent.children.delete(name);
+    this.#removeLink(node, parent, name);
+    this.#freeIfUnused(parent);
+  }
+
+  #freeIfUnused(node: LiveNode): void {
+    if (node.lookups > 0 || node.children.size > 0 || node === this.#root) return;
+    if (!this.#byId.delete(node.id)) return;
+    this.#inos.delete(node.ino);
+    for (const link of node.links) {
+      link.parent.children.delete(link.name);
+      this.#freeIfUnused(link.parent);
+    }
+    node.links = [];
+  }
+}

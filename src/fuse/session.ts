@@ -1,0 +1,295 @@
+/**
+ * One mounted filesystem: requests of the kernel in, replies out, nothing here knows where the bytes come
+ * from. Every request that wants a reply has one `Pending` in a table; a reply goes out only from `#settle`,
+ * which takes it out of that table first, so there is exactly one, whatever a handler or an interrupt does.
+ */
+import { type Clock, systemClock } from '../base/clock.js';
+import { deferred } from '../base/deferred.js';
+import { ERRNO, errnoOf, FsError } from '../base/errno.js';
+import { logger } from '../base/log.js';
+import type { KernelCache, Operations } from '../fs/operations.js';
+import { HANDLERS } from './handlers/table.js';
+import { type Completion, decode, type State } from './handlers/types.js';
+import { INTERRUPT_GRACE_MS, interruptVerdict, readThreadSignals, type ThreadSignals } from './interrupts.js';
+import { NodeTable } from './nodes.js';
+import { KernelNotifier } from './notify.js';
+import { OpenFiles } from './open-files.js';
+import { OPCODE, opcodeName, SIZEOF_IN_HEADER } from './protocol/constants.js';
+import { encodeInitOut, type InitOptions, type InitOut, negotiate } from './protocol/init.js';
+import { invalInode, outHeader } from './protocol/replies.js';
+import {
+  type InHeader,
+  readBatchForgetIn,
+  readForgetIn,
+  readInHeader,
+  readInitIn,
+  readInterruptIn,
+} from './protocol/requests.js';
+import { WireReader } from './protocol/wire.js';
+
+const log = logger('fuse');
+
+/** Where replies and notifications go. */
+export interface Transport {
+  /** Writes one reply, all parts at once; false when the kernel no longer waits for it. Never throws. */
+  reply(parts: readonly Uint8Array[]): boolean;
+  /** Writes one notification off the event loop. */
+  notify(message: Buffer): Promise<void>;
+}
+
+/** How a connection to the kernel ends. */
+export type EndReason = 'unmounted' | 'aborted';
+
+/** 'new' until FUSE_INIT was answered; 'refused' when there is no common protocol. */
+export type SessionState = 'new' | 'serving' | 'refused' | 'ended';
+
+export interface SessionOptions {
+  readonly operations: Operations;
+  readonly transport: Transport;
+  readonly init?: InitOptions;
+  readonly clock?: Clock;
+  /** Looks at the thread that waits for an interrupted request. */
+  readonly threadSignals?: (pid: number) => ThreadSignals | null;
+}
+
+export interface OpcodeStats {
+  readonly count: number;
+  /** Sum of the times from request to reply. */
+  readonly milliseconds: number;
+}
+
+export interface SessionStats {
+  readonly state: SessionState;
+  readonly inFlight: number;
+  readonly nodes: number;
+  readonly openFiles: number;
+  readonly openDirectories: number;
+  readonly queuedNotifications: number;
+  readonly opcodes: Readonly<Record<string, OpcodeStats>>;
+}
+
+interface Pending {
+  readonly header: InHeader;
+  readonly since: number;
+  graceTimer: NodeJS.Timeout | null;
+}
+
+type Outcome = { readonly completion: Completion } | { readonly errno: number };
+
+export class FuseSession {
+  readonly #state: State;
+  readonly #transport: Transport;
+  readonly #init: InitOptions;
+  readonly #clock: Clock;
+  readonly #threadSignals: (pid: number) => ThreadSignals | null;
+  readonly #notifier: KernelNotifier;
+  readonly #pending = new Map<number, Pending>();
+  readonly #counts = new Map<number, { count: number; milliseconds: number }>();
+  readonly #ready = deferred<InitOut>();
+  readonly #done = deferred<EndReason>();
+  #status: SessionState = 'new';
+
+  constructor(options: SessionOptions) {
+    this.#transport = options.transport;
+    this.#init = options.init ?? {};
+    this.#clock = options.clock ?? systemClock;
+    this.#threadSignals = options.threadSignals ?? readThreadSignals;
+    const nodes = new NodeTable();
+    this.#state = {
+      operations: options.operations,
+      nodes,
+      open: new OpenFiles(),
+      // A request may await this one: without pages, the kernel takes no lock that a request could hold.
+      dropAttributes: (nodeid) => this.#transport.notify(invalInode(nodeid, false)).catch(() => undefined),
+    };
+    this.#notifier = new KernelNotifier(nodes, (message) => this.#transport.notify(message));
+    // Whoever does not ask for it need not hear of it: `done` tells the end in any case.
+    this.#ready.promise.catch(() => undefined);
+  }
+
+  /** What was negotiated, once the kernel has asked; rejects when there is no common protocol. */
+  get ready(): Promise<InitOut> {
+    return this.#ready.promise;
+  }
+
+  /** Resolves when the connection has ended and every handle was released. */
+  get done(): Promise<EndReason> {
+    return this.#done.promise;
+  }
+
+  get kernelCache(): KernelCache {
+    return this.#notifier;
+  }
+
+  stats(): SessionStats {
+    const { nodes, open } = this.#state;
+    return {
+      state: this.#status,
+      inFlight: this.#pending.size,
+      nodes: nodes.size,
+      openFiles: open.files,
+      openDirectories: open.directories,
+      queuedNotifications: this.#notifier.queued,
+      opcodes: Object.fromEntries(
+        [...this.#counts].map(([code, counted]) => [opcodeName(code), { ...counted }]),
+      ),
+    };
+  }
+
+  #setStatus(status: SessionState, why: string): void {
+    log('%s -> %s (%s)', this.#status, status, why);
+    this.#status = status;
+  }
+
+  /**
+   * Takes one whole request. Returns when all of its bytes were used, so the caller may reuse the buffer;
+   * the reply comes through the transport, now or later. Never throws.
+   */
+  dispatch(bytes: Buffer): void {
+    const reader = new WireReader(bytes);
+    const header = readInHeader(reader);
+    if (reader.failed) {
+      log('a request of %d bytes has no header', bytes.length);
+      return;
+    }
+    if (this.#takeSilent(header, reader)) return;
+    const pending: Pending = { header, since: this.#clock.monotonic(), graceTimer: null };
+    this.#pending.set(header.unique, pending);
+    this.#run(header, reader, bytes.length).then(
+      (completion) => this.#settle(pending, { completion }),
+      (error: unknown) => {
+        if (!(error instanceof FsError)) log('%s failed: %o', opcodeName(header.opcode), error);
+        this.#settle(pending, { errno: errnoOf(error) });
+      },
+    );
+  }
+
+  /** Requests that have no reply. */
+  #takeSilent(header: InHeader, reader: WireReader): boolean {
+    switch (header.opcode) {
+      case OPCODE.FORGET: {
+        const { nlookup } = readForgetIn(reader);
+        if (!reader.failed) this.#state.nodes.forget(header.nodeid, nlookup);
+        return true;
+      }
+      case OPCODE.BATCH_FORGET:
+        for (const { nodeid, nlookup } of readBatchForgetIn(reader)) {
+          this.#state.nodes.forget(nodeid, nlookup);
+        }
+        return true;
+      case OPCODE.INTERRUPT: {
+        const { unique } = readInterruptIn(reader);
+        if (!reader.failed) this.#interrupt(header, unique);
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  async #run(header: InHeader, reader: WireReader, length: number): Promise<Completion> {
+    if (header.len !== length || header.len < SIZEOF_IN_HEADER) {
+      throw new FsError('EINVAL', `a request of ${length} bytes says it has ${header.len}`);
+    }
+    if (header.opcode === OPCODE.INIT) return this.#initialize(reader);
+    if (this.#status !== 'serving') throw new FsError('EIO', `request while ${this.#status}`);
+    const handler = HANDLERS.get(header.opcode);
+    if (handler === undefined) throw new FsError('ENOSYS', opcodeName(header.opcode));
+    return handler(this.#state, header, reader);
+  }
+
+  #initialize(reader: WireReader): Completion {
+    const init = decode(reader, readInitIn);
+    const negotiation = negotiate(init, this.#init);
+    if (negotiation.kind === 'refuse') {
+      this.#setStatus('refused', negotiation.message);
+      this.#ready.reject(new Error(negotiation.message));
+      throw new FsError('EPROTO', negotiation.message);
+    }
+    const { out } = negotiation;
+    if (negotiation.kind === 'accept') {
+      this.#setStatus('serving', `protocol ${init.major}.${init.minor}, flags 0x${out.flags.toString(16)}`);
+      this.#ready.resolve(out);
+    }
+    return { deliver: () => [encodeInitOut(out)] };
+  }
+
+  /** The only place that replies to a request. */
+  #settle(pending: Pending, outcome: Outcome): void {
+    const { header } = pending;
+    if (this.#pending.get(header.unique) !== pending) {
+      if ('completion' in outcome) outcome.completion.abandon?.();
+      return;
+    }
+    this.#pending.delete(header.unique);
+    if (pending.graceTimer !== null) clearTimeout(pending.graceTimer);
+    this.#count(header.opcode, this.#clock.monotonic() - pending.since);
+    if ('errno' in outcome) {
+      log('%s %d: errno %d', opcodeName(header.opcode), header.nodeid, outcome.errno);
+      this.#reply(header, outcome.errno, []);
+      return;
+    }
+    const { completion } = outcome;
+    let parts: readonly Uint8Array[];
+    try {
+      parts = completion.deliver();
+    } catch (error) {
+      log('%s: no reply could be made: %o', opcodeName(header.opcode), error);
+      completion.abandon?.();
+      this.#reply(header, errnoOf(error), []);
+      return;
+    }
+    if (!this.#reply(header, 0, parts)) completion.abandon?.();
+  }
+
+  #reply(header: InHeader, errno: number, parts: readonly Uint8Array[]): boolean {
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    return this.#transport.reply([outHeader(header.unique, errno, length), ...parts]);
+  }
+
+  #interrupt(interrupt: InHeader, unique: number): void {
+    const pending = this.#pending.get(unique);
+    if (pending === undefined) {
+      // Read before the request it is about, or after its reply: the kernel tries again or finds it done.
+      this.#reply(interrupt, ERRNO.EAGAIN, []);
+      return;
+    }
+    const stop = () => this.#settle(pending, { errno: ERRNO.EINTR });
+    if (interruptVerdict(this.#threadSignals(pending.header.pid)) === 'now') stop();
+    else pending.graceTimer ??= setTimeout(stop, INTERRUPT_GRACE_MS);
+  }
+
+  #count(opcode: number, milliseconds: number): void {
+    const counted = this.#counts.get(opcode);
+    if (counted === undefined) this.#counts.set(opcode, { count: 1, milliseconds });
+    else {
+      counted.count++;
+      counted.milliseconds += milliseconds;
+    }
+  }
+
+  /**
+   * The kernel is gone: no request will be answered and no RELEASE will come any more. Releases every
+   * handle, then resolves `done`.
+   */
+  async end(reason: EndReason): Promise<void> {
+    if (this.#status === 'ended') return;
+    this.#setStatus('ended', reason);
+    this.#ready.reject(new Error('the mount ended before the kernel asked for it'));
+    this.#notifier.close();
+    for (const pending of this.#pending.values()) {
+      if (pending.graceTimer !== null) clearTimeout(pending.graceTimer);
+    }
+    this.#pending.clear();
+    const { operations, open } = this.#state;
+    const { files, directories } = open.drain();
+    const results = await Promise.allSettled([
+      ...files.map((handle) => operations.release(handle)),
+      ...directories.map((handle) => operations.releasedir(handle)),
+    ]);
+    for (const result of results) {
+      if (result.status === 'rejected') log('release at the end: %o', result.reason);
+    }
+    this.#done.resolve(reason);
+  }
+}

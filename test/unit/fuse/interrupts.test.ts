@@ -1,0 +1,194 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Operations } from '../../../src/fs/operations.js';
+import { interruptVerdict, parseThreadSignals, type ThreadSignals } from '../../../src/fuse/interrupts.js';
+import { OPCODE } from '../../../src/fuse/protocol/constants.js';
+import { FuseSession } from '../../../src/fuse/session.js';
+import { fakeOperations, fileStat } from '../../support/fake-operations.js';
+import {
+  cstring,
+  initRequest,
+  RecordingTransport,
+  request,
+  settle,
+  u32,
+  u64,
+} from '../../support/fuse-wire.js';
+
+const signals = (...numbers: number[]) =>
+  numbers.reduce((set, number) => set | (1n << BigInt(number - 1)), 0n);
+const thread = (given: Partial<ThreadSignals>): ThreadSignals => ({
+  pending: 0n,
+  blocked: 0n,
+  ignored: 0n,
+  caught: 0n,
+  ...given,
+});
+const [SIGINT, SIGKILL, SIGALRM, SIGTERM, SIGTSTP, SIGURG] = [2, 9, 14, 15, 20, 23];
+
+describe('verdict', () => {
+  it.each([
+    ['nothing known', null, 'grace'],
+    ['nothing pending', thread({}), 'grace'],
+    ['SIGKILL', thread({ pending: signals(SIGKILL) }), 'now'],
+    ['SIGINT by default', thread({ pending: signals(SIGINT) }), 'now'],
+    ['SIGINT with a handler', thread({ pending: signals(SIGINT), caught: signals(SIGINT) }), 'grace'],
+    ['SIGINT ignored', thread({ pending: signals(SIGINT), ignored: signals(SIGINT) }), 'grace'],
+    ['SIGTERM blocked', thread({ pending: signals(SIGTERM), blocked: signals(SIGTERM) }), 'grace'],
+    [
+      'the alarm of a progress meter',
+      thread({ pending: signals(SIGALRM), caught: signals(SIGALRM) }),
+      'grace',
+    ],
+    [
+      'a caught one and a fatal one',
+      thread({ pending: signals(SIGALRM, SIGTERM), caught: signals(SIGALRM) }),
+      'now',
+    ],
+    ['a Go preemption signal without handler', thread({ pending: signals(SIGURG) }), 'grace'],
+    ['Ctrl-Z', thread({ pending: signals(SIGTSTP) }), 'grace'],
+  ] as const)('%s: %#', (_name, given, verdict) => {
+    expect(interruptVerdict(given)).toBe(verdict);
+  });
+});
+
+describe('/proc/PID/status', () => {
+  const text = [
+    'Name:\tSigPnd:\tffff',
+    'SigPnd:\t0000000000000100',
+    'ShdPnd:\t0000000000000002',
+    'SigBlk:\t0000000000000004',
+    'SigIgn:\t0000000000001000',
+    'SigCgt:\t0000000180014a03',
+  ].join('\n');
+
+  it('is parsed, whatever the process calls itself', () => {
+    expect(parseThreadSignals(text)).toEqual({
+      pending: 0x102n,
+      blocked: 4n,
+      ignored: 0x1000n,
+      caught: 0x180014a03n,
+    });
+  });
+
+  it('tells nothing when a line is missing', () => {
+    expect(parseThreadSignals(text.replace('ShdPnd', 'Other'))).toBeNull();
+    expect(parseThreadSignals('')).toBeNull();
+  });
+});
+
+describe('FUSE_INTERRUPT', () => {
+  let transport: RecordingTransport;
+  const FATAL = thread({ pending: signals(SIGKILL) });
+  const HANDLED = thread({ pending: signals(SIGALRM), caught: signals(SIGALRM) });
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    transport = new RecordingTransport();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  function serve(operations: Partial<Operations>, threadSignals: ThreadSignals | null): FuseSession {
+    const session = new FuseSession({
+      operations: fakeOperations(operations),
+      transport,
+      threadSignals: () => threadSignals,
+    });
+    session.dispatch(initRequest());
+    return session;
+  }
+
+  const interrupt = (unique: number) =>
+    request(OPCODE.INTERRUPT, { unique: unique + 1, nodeid: 0 }, u64(unique));
+  const lookup = (unique: number) => request(OPCODE.LOOKUP, { unique }, cstring('x'));
+  const never = () => new Promise<never>(() => undefined);
+
+  it('is tried again by the kernel when its request is not known', () => {
+    serve({}, FATAL).dispatch(interrupt(4));
+    expect(transport.replyTo(5)).toMatchObject({ error: 11 });
+  });
+
+  it('answers EINTR at once to a thread that dies', async () => {
+    const session = serve({ lookup: never }, FATAL);
+    await settle();
+    session.dispatch(lookup(4));
+    session.dispatch(interrupt(4));
+    expect(transport.replyTo(4).error).toBe(4);
+    expect(session.stats().inFlight).toBe(0);
+  });
+
+  it('has no reply of its own', () => {
+    const session = serve({ lookup: never }, FATAL);
+    session.dispatch(lookup(4));
+    session.dispatch(interrupt(4));
+    expect(transport.replies.filter((reply) => reply.unique === 5)).toEqual([]);
+  });
+
+  it('gives a handled signal a second of grace, in which the call may succeed', async () => {
+    let finish: (value: null) => void = () => undefined;
+    const gate = new Promise<null>((resolve) => {
+      finish = resolve;
+    });
+    const session = serve({ lookup: () => gate.then(() => ({ ...fileStat })) }, HANDLED);
+    session.dispatch(lookup(4));
+    await settle();
+    session.dispatch(interrupt(4));
+    vi.advanceTimersByTime(999);
+    finish(null);
+    await settle();
+    expect(transport.replyTo(4).error).toBe(0);
+    vi.advanceTimersByTime(10_000);
+    expect(transport.replyTo(4).error).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('answers EINTR when the grace is over, once, however often it is interrupted', async () => {
+    const session = serve({ lookup: never }, HANDLED);
+    session.dispatch(lookup(4));
+    session.dispatch(interrupt(4));
+    vi.advanceTimersByTime(500);
+    session.dispatch(interrupt(4));
+    vi.advanceTimersByTime(499);
+    expect(transport.replies.filter((reply) => reply.unique === 4)).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(transport.replyTo(4).error).toBe(4);
+  });
+
+  it.each([
+    ['OPEN', OPCODE.OPEN, 'open', 'release', [u32(0), u32(0)]],
+    ['OPENDIR', OPCODE.OPENDIR, 'opendir', 'releasedir', [u32(0), u32(0)]],
+    ['CREATE', OPCODE.CREATE, 'create', 'release', [u32(0o101), u32(0o644), u32(0), u32(0), cstring('x')]],
+  ] as const)(
+    'an interrupted %s gives back the handle it gets later',
+    async (_name, opcode, call, give, body) => {
+      let finish: (value: unknown) => void = () => undefined;
+      const opened = { handle: 9, keepCache: false, directIo: false, staleAttributes: false };
+      const released = vi.fn(async () => undefined);
+      const session = serve(
+        {
+          [call]: () => new Promise((resolve) => (finish = resolve)),
+          [give]: released,
+        },
+        FATAL,
+      );
+      session.dispatch(request(opcode, { unique: 4 }, ...body));
+      session.dispatch(interrupt(4));
+      finish(call === 'opendir' ? 9 : { ...fileStat, ...opened });
+      await settle();
+      expect(transport.replyTo(4).error).toBe(4);
+      expect(released.mock.calls).toEqual([[9]]);
+      expect(session.stats()).toMatchObject({ nodes: 1, openFiles: 0, openDirectories: 0, inFlight: 0 });
+    },
+  );
+
+  it('an interrupted LOOKUP counts no lookup when it succeeds later', async () => {
+    let finish: (value: typeof fileStat) => void = () => undefined;
+    const session = serve({ lookup: () => new Promise((resolve) => (finish = resolve)) }, FATAL);
+    session.dispatch(lookup(4));
+    session.dispatch(interrupt(4));
+    finish(fileStat);
+    await settle();
+    expect(session.stats().nodes).toBe(1);
+  });
+});

@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { ascii } from '../../../src/base/bytes.js';
+import { NodeTable } from '../../../src/fuse/nodes.js';
+import { KernelNotifier } from '../../../src/fuse/notify.js';
+import { invalEntry, invalInode } from '../../../src/fuse/protocol/replies.js';
+import { settle } from '../../support/fuse-wire.js';
+
+function setup() {
+  const nodes = new NodeTable();
+  const dir = nodes.lookup(nodes.root, ascii('d'), 0o040755);
+  const file = nodes.lookup(dir, ascii('f'), 0o100644);
+  const sent: Buffer[] = [];
+  const gates: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  const notifier = new KernelNotifier(
+    nodes,
+    (message) =>
+      new Promise<void>((resolve, reject) => {
+        sent.push(message);
+        gates.push({ resolve, reject });
+      }),
+  );
+  return { nodes, dir, file, sent, gates, notifier };
+}
+
+describe('notifications', () => {
+  it('go out one after another, in order, and wait for nobody', async () => {
+    const { dir, file, sent, gates, notifier } = setup();
+    notifier.invalidateEntry(ascii('d/f'));
+    notifier.invalidateAttributes(ascii('d'));
+    notifier.invalidateData(ascii('d/f'));
+    await settle();
+    expect(sent).toEqual([invalEntry(dir.id, ascii('f'))]);
+    gates[0]?.resolve();
+    await settle();
+    gates[1]?.resolve();
+    await settle();
+    expect(sent.slice(1)).toEqual([invalInode(dir.id, false), invalInode(file.id, true)]);
+  });
+
+  it('a name the kernel holds as missing can be taken back', async () => {
+    const { dir, sent, notifier } = setup();
+    notifier.invalidateEntry(ascii('d/not-there'));
+    await settle();
+    expect(sent).toEqual([invalEntry(dir.id, ascii('not-there'))]);
+  });
+
+  it('what the kernel does not know is not told', async () => {
+    const { sent, notifier } = setup();
+    notifier.invalidateEntry(ascii(''));
+    notifier.invalidateEntry(ascii('other/f'));
+    notifier.invalidateAttributes(ascii('d/other'));
+    notifier.invalidateData(ascii('other'));
+    await settle();
+    expect(sent).toEqual([]);
+  });
+
+  it('repeats that wait are told once, and data includes attributes', async () => {
+    const { file, sent, gates, notifier } = setup();
+    notifier.invalidateEntry(ascii('d'));
+    for (let times = 0; times < 5; times++) {
+      notifier.invalidateAttributes(ascii('d/f'));
+      notifier.invalidateData(ascii('d/f'));
+    }
+    expect(notifier.queued).toBe(1);
+    gates[0]?.resolve();
+    await settle();
+    expect(sent[1]).toEqual(invalInode(file.id, true));
+  });
+
+  it('one that is on its way does not swallow the next', async () => {
+    const { sent, gates, notifier } = setup();
+    notifier.invalidateEntry(ascii('d'));
+    notifier.invalidateEntry(ascii('d'));
+    gates[0]?.resolve();
+    await settle();
+    expect(sent).toHaveLength(2);
+  });
+
+  it('a refusal (ENOENT) stops nothing', async () => {
+    const { sent, gates, notifier } = setup();
+    notifier.invalidateEntry(ascii('d'));
+    notifier.invalidateEntry(ascii('d/f'));
+    gates[0]?.reject(new Error('ENOENT'));
+    await settle();
+    expect(sent).toHaveLength(2);
+  });
+
+  it('a kernel that is stuck does not make the queue grow without bound', () => {
+    const { notifier } = setup();
+    for (let index = 0; index < 70_000; index++) notifier.invalidateEntry(ascii(`d/${index}`));
+    expect(notifier.queued).toBe(65_536);
+    expect(notifier.dropped).toBeGreaterThan(0);
+  });
+
+  it('nothing is sent after the end', async () => {
+    const { sent, notifier } = setup();
+    notifier.close();
+    notifier.invalidateEntry(ascii('d'));
+    await settle();
+    expect(sent).toEqual([]);
+  });
+});
