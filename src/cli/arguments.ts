@@ -1,0 +1,130 @@
+/**
+ * The command line, parsed by commander into a named union. sshfs's habits hold: options may stand before,
+ * between or after the operands, flags may be joined (`-fd`), and a mount needs no subcommand. A host that
+ * is called like a subcommand is no problem, since a target always has a colon.
+ */
+import { Command, CommanderError } from 'commander';
+import { CommandError } from './exit.js';
+import { HELP, UNMOUNT_HELP } from './help.js';
+
+export interface MountArguments {
+  readonly command: 'mount';
+  readonly target: string;
+  readonly mountpoint: string;
+  /** The values of `-o`, in order, then what the short options stand for. */
+  readonly options: readonly string[];
+  readonly identityFiles: readonly string[];
+  readonly foreground: boolean;
+  readonly debug: boolean;
+  readonly verbose: boolean;
+}
+
+export interface UnmountArguments {
+  readonly command: 'unmount';
+  readonly mountpoint: string;
+  readonly force: boolean;
+}
+
+export type Arguments =
+  | MountArguments
+  | UnmountArguments
+  | { readonly command: 'list'; readonly json: boolean }
+  | { readonly command: 'demo' }
+  /** Text that was asked for: help or the version. */
+  | { readonly command: 'print'; readonly text: string };
+
+interface MountFlags {
+  readonly o?: readonly string[];
+  readonly p?: string;
+  readonly i?: readonly string[];
+  readonly C?: true;
+  readonly f?: true;
+  readonly d?: true;
+  readonly v?: true;
+}
+
+const collect = (value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value];
+
+/** The arguments after `remora`, understood. Throws a CommandError `usage`. */
+export function parseArguments(argv: readonly string[], version: string): Arguments {
+  let parsed: Arguments | null = null;
+  let printed = '';
+
+  const program = new Command('remora')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => {
+        printed += text;
+      },
+      writeErr: () => {},
+    })
+    .configureHelp({ formatHelp: () => HELP })
+    .version(version, '-V, --version')
+    .helpCommand(false);
+
+  program
+    .command('mount', { isDefault: true })
+    .argument('<target>')
+    .argument('<mountpoint>')
+    .option('-o <options>', '', collect)
+    .option('-p <port>')
+    .option('-i <file>', '', collect)
+    .option('-C')
+    .option('-f')
+    .option('-d, --debug')
+    .option('-v, --verbose')
+    .option('-s')
+    .action((target: string, mountpoint: string, flags: MountFlags & { debug?: true; verbose?: true }) => {
+      const options = [...(flags.o ?? [])];
+      if (flags.p !== undefined) options.push(`port=${flags.p}`);
+      if (flags.C) options.push('compression=yes');
+      const debug = flags.debug === true;
+      parsed = {
+        command: 'mount',
+        target,
+        mountpoint,
+        options,
+        identityFiles: flags.i ?? [],
+        foreground: flags.f === true || debug,
+        debug,
+        verbose: flags.verbose === true || debug,
+      };
+    });
+
+  program
+    .command('unmount')
+    .alias('umount')
+    .configureHelp({ formatHelp: () => UNMOUNT_HELP })
+    .argument('<mountpoint>')
+    .option('-f, --force')
+    .action((mountpoint: string, flags: { force?: true }) => {
+      parsed = { command: 'unmount', mountpoint, force: flags.force === true };
+    });
+
+  program
+    .command('list')
+    .option('--json')
+    .action((flags: { json?: true }) => {
+      parsed = { command: 'list', json: flags.json === true };
+    });
+
+  program.command('demo').action(() => {
+    parsed = { command: 'demo' };
+  });
+
+  if (argv.length === 0) throw new CommandError('usage', 'what shall be mounted? See: remora --help');
+  try {
+    program.parse(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { command: 'print', text: printed };
+    throw new CommandError('usage', `${sentence(error.message)} (see: remora --help)`);
+  }
+  if (parsed === null) throw new CommandError('usage', 'nothing to do (see: remora --help)');
+  return parsed;
+}
+
+/** commander's message without its prefix and on one line. */
+function sentence(message: string): string {
+  return message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+}

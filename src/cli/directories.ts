@@ -1,0 +1,54 @@
+/**
+ * Where Remora keeps what lives beside a mount: control sockets in the user's runtime directory, log files
+ * in the state directory. Both are private to the user, and a directory in /tmp that somebody else prepared
+ * is refused rather than used.
+ */
+import { createHash } from 'node:crypto';
+import { chmod, lstat, mkdir } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { CommandError } from './exit.js';
+
+/** `sun_path` of unix(7) holds 108 bytes, the last a NUL. */
+const SOCKET_PATH_MAX = 107;
+
+/** Twelve hex digits that stand for a mount point in file names. */
+export function mountHash(mountpoint: string): string {
+  return createHash('sha256').update(mountpoint).digest('hex').slice(0, 12);
+}
+
+/** `<hash>-<pid>.sock`: the pid keeps a mount that is still ending apart from its successor at the place. */
+export function socketName(mountpoint: string, pid: number): string {
+  return `${mountHash(mountpoint)}-${pid}.sock`;
+}
+
+/** The directory of the control sockets; short enough that every socket in it can be bound. */
+export function runtimeDirectory(env: NodeJS.ProcessEnv, uid: number): string {
+  const base = env.XDG_RUNTIME_DIR;
+  if (base?.startsWith('/')) {
+    const path = join(base, 'remora');
+    const longest = join(path, `${'0'.repeat(12)}-4194304.sock`);
+    if (Buffer.byteLength(longest) <= SOCKET_PATH_MAX) return path;
+  }
+  return `/tmp/remora-${uid}`;
+}
+
+/** The log file of the mount at `mountpoint`. */
+export function logFile(env: NodeJS.ProcessEnv, mountpoint: string): string {
+  const base = env.XDG_STATE_HOME;
+  const state = base?.startsWith('/') ? base : join(homedir(), '.local', 'state');
+  return join(state, 'remora', `${mountHash(mountpoint)}.log`);
+}
+
+/**
+ * Creates `path` for this user alone. What exists already must be a directory (no symlink) of `uid` that
+ * nobody else may enter; our own with wider permissions is narrowed.
+ */
+export async function ensurePrivateDirectory(path: string, uid: number): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  const stats = await lstat(path);
+  if (!stats.isDirectory() || stats.uid !== uid) {
+    throw new CommandError('failure', `${path} is not a directory of yours; remove it and try again`);
+  }
+  if ((stats.mode & 0o077) !== 0) await chmod(path, 0o700);
+}

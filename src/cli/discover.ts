@@ -1,0 +1,119 @@
+/**
+ * Which mounts this user has: the control sockets of living daemons and the kernel's mount table, brought
+ * together. A socket that refuses is the remainder of a killed daemon and is removed; a mount without a
+ * daemon is shown as dead, so that it can be found and detached.
+ */
+import { readdir, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type FuseMount, findFuseMounts } from '../fuse/mount/mounts.js';
+import { askControl, ControlError, type MountStatus } from './control.js';
+import { mountHash } from './directories.js';
+import { isDeadMount } from './mountpoint.js';
+
+/** Milliseconds that a daemon has to tell its status. */
+const STATUS_TIMEOUT = 3000;
+
+/** A control socket and what its daemon said; null when it is alive but silent. */
+export interface Daemon {
+  readonly socket: string;
+  readonly pid: number;
+  readonly hash: string;
+  readonly status: MountStatus | null;
+}
+
+/** A row of `remora list`. */
+export interface ListedMount {
+  readonly source: string;
+  readonly mountpoint: string;
+  /**
+   * The daemon's state; `not answering`; `dead` when the process is gone and the mount is not; `unknown` when
+   * it lives, but its control socket is elsewhere.
+   */
+  readonly state: string;
+  readonly pid: number | null;
+  /** ISO 8601. */
+  readonly since: string | null;
+  /** Seconds. */
+  readonly uptime: number | null;
+  readonly driver: string | null;
+  readonly server: string | null;
+  readonly filesystem: unknown;
+  readonly kernel: unknown;
+}
+
+const SOCKET_NAME = /^([0-9a-f]{12})-(\d+)\.sock$/;
+
+async function askDaemon(directory: string, name: string): Promise<Daemon | null> {
+  const [, hash, pid] = SOCKET_NAME.exec(name) ?? [];
+  if (hash === undefined) return null;
+  const socket = join(directory, name);
+  try {
+    const status = await askControl(socket, { op: 'status' }, STATUS_TIMEOUT);
+    return { socket, pid: Number(pid), hash, status };
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error;
+    if (error.kind !== 'dead') return { socket, pid: Number(pid), hash, status: null };
+    await unlink(socket).catch(() => {});
+    return null;
+  }
+}
+
+/** The daemons whose sockets are in `directory`; of one mount point only, when it is given. */
+export async function findDaemons(directory: string, mountpoint?: string): Promise<readonly Daemon[]> {
+  const prefix = mountpoint === undefined ? '' : mountHash(mountpoint);
+  const names = (await readdir(directory).catch(() => [])).filter((name) => name.startsWith(prefix));
+  const daemons = await Promise.all(names.map((name) => askDaemon(directory, name)));
+  return daemons.filter((daemon) => daemon !== null);
+}
+
+/** What the kernel's table says of a mount, and whether its process is gone. */
+interface TableEntry {
+  readonly source: string;
+  readonly mountpoint: string;
+  readonly dead: boolean;
+}
+
+/** The rows of the list: `daemons` and `mounts` joined by mount point, sorted by it. */
+export function joinMounts(
+  daemons: readonly Daemon[],
+  mounts: readonly TableEntry[],
+  now: number,
+): readonly ListedMount[] {
+  const rows: ListedMount[] = [];
+  for (const { status } of daemons) {
+    if (status === null) continue;
+    const { since, ...rest } = status;
+    const uptime = Math.max(0, Math.floor((now - since) / 1000));
+    rows.push({ ...rest, since: new Date(since).toISOString(), uptime });
+  }
+  for (const { source, mountpoint, dead } of mounts) {
+    if (rows.some((row) => row.mountpoint === mountpoint)) continue;
+    const silent = daemons.find(({ hash }) => hash === mountHash(mountpoint));
+    const nothing = { since: null, uptime: null, driver: null, server: null, filesystem: null, kernel: null };
+    const state = dead ? 'dead' : silent === undefined ? 'unknown' : 'not answering';
+    rows.push({ source, mountpoint, state, pid: silent?.pid ?? null, ...nothing });
+  }
+  return rows.sort((a, b) => (a.mountpoint < b.mountpoint ? -1 : 1));
+}
+
+/** The mounts of user `uid`. */
+export async function listMounts(
+  directory: string,
+  uid: number,
+  now: number,
+): Promise<readonly ListedMount[]> {
+  const daemons = await findDaemons(directory);
+  const known = new Set(daemons.map(({ status }) => status?.mountpoint));
+  const orphans = (await findFuseMounts()).filter(
+    (mount) => isRemora(mount) && mount.userId === uid && !known.has(mount.mountpoint),
+  );
+  const entries = orphans.map(async ({ source, mountpoint }) => {
+    return { source, mountpoint, dead: await isDeadMount(mountpoint) };
+  });
+  return joinMounts(daemons, await Promise.all(entries), now);
+}
+
+/** Of Remora's own type; a mount that chose another `subtype` is known by its daemon only. */
+export function isRemora(mount: Pick<FuseMount, 'fstype'>): boolean {
+  return mount.fstype === 'fuse.remora';
+}

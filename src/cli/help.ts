@@ -1,0 +1,63 @@
+/** The text of `--help`: the shapes of a call, the options that most people need, and where the rest is. */
+import { EXIT } from './exit.js';
+
+const exitRow = (name: keyof typeof EXIT) =>
+  `  ${String(EXIT[name].code).padStart(3)}  ${EXIT[name].meaning}`;
+
+const SHOWN = [
+  'ok',
+  'failure',
+  'usage',
+  'mountpoint-not-empty',
+  'refused',
+  'host-key-unknown',
+  'authentication',
+  'remote-missing',
+  'no-device',
+  'not-mounted',
+  'busy',
+  'unsent',
+] as const;
+
+export const HELP = `Usage:
+  remora [user@]host:[directory] <mountpoint> [options]
+                                       mount a remote directory
+  remora unmount <mountpoint> [--force]
+                                       send what was written, then unmount
+  remora list [--json]                 your mounts
+  remora demo                          a guided tour that needs no server
+
+Options:
+  -p <port>         port of the SSH server
+  -i <file>         private key (repeatable)
+  -C                compress
+  -f                stay in the foreground; Ctrl-C unmounts
+  -d                debug: foreground, and a log of every layer
+  -v                say what is being done
+  -o <opt>[,<opt>]  mount options, spelled as for sshfs; the most used:
+       ro                         read only
+       idmap=user                 show the files of the remote login as yours
+       uid=<n>,gid=<n>,umask=<m>  show other owners and permissions
+       allow_other                let other users in
+       nonempty                   mount over a directory that is not empty
+       password_stdin             read the password from standard input
+       StrictHostKeyChecking=<m>  yes, ask, accept-new or no
+       IdentityFile=<file>, ConnectTimeout=<s>, and other words of ssh_config
+  -V, --version     the version
+  -h, --help        this page
+
+The mount also ends with: fusermount3 -u <mountpoint>, umount <mountpoint>.
+
+Exit codes (all of them: docs/COMMANDS.md):
+${SHOWN.map(exitRow).join('\n')}
+`;
+
+export const UNMOUNT_HELP = `Usage: remora unmount <mountpoint> [--force]
+
+Sends everything that was written to the server, unmounts, and returns when the
+mount and its process are gone. A mount that programs still use stays, and the
+programs are named.
+
+  -f, --force   unmount although it is in use, the server is gone or data cannot
+                be sent; programs that still use it get errors
+`;

@@ -1,0 +1,38 @@
+/**
+ * What the command and the serving process tell each other over the IPC channel of child_process. The job
+ * travels as the first message, because a password in an argument list or an environment could be read by
+ * others; questions travel back to the side that has the terminal.
+ */
+import type { MountOptions } from '../config/parse.js';
+import type { RemoteTarget } from '../config/target.js';
+import type { ExitName } from './exit.js';
+
+/** Everything the serving process must know. Paths are absolute: it works in `/`. */
+export interface Job {
+  readonly target: RemoteTarget;
+  /** What was typed, for messages and the mount table. */
+  readonly source: string;
+  readonly mountpoint: string;
+  readonly options: MountOptions;
+  /** The password that `password_stdin` read, tried once. */
+  readonly password: string | null;
+  /** Somebody can answer questions. */
+  readonly interactive: boolean;
+  readonly foreground: boolean;
+}
+
+export type ToDaemon =
+  | { readonly type: 'job'; readonly job: Job }
+  /** The answer to question `id`; null when the person gave up. */
+  | { readonly type: 'answer'; readonly id: number; readonly text: string | null }
+  | { readonly type: 'stop'; readonly force: boolean };
+
+export type ToCommand =
+  | { readonly type: 'question'; readonly id: number; readonly text: string; readonly hidden: boolean }
+  /** Something a person should know, such as a host key that was added. */
+  | { readonly type: 'info'; readonly text: string }
+  /** What is being done, for `-v`. */
+  | { readonly type: 'step'; readonly text: string }
+  | { readonly type: 'ready' }
+  /** The end; `text` is the sentence for a person, empty after a clean one. */
+  | { readonly type: 'ended'; readonly exit: ExitName; readonly text: string };

@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+/** The `remora` command: understand the arguments, run the one command, end with its exit code. */
+import { readFileSync } from 'node:fs';
+import { type Arguments, parseArguments } from './arguments.js';
+import { leave } from './deadline.js';
+import { demo } from './demo.js';
+import { EXIT, type ExitName, failureOf } from './exit.js';
+import { list } from './list.js';
+import { mount } from './mount.js';
+import { unmount } from './unmount.js';
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { readonly version: string }).version;
+}
+
+const tell = (text: string): void => {
+  process.stderr.write(`remora: ${text.trimEnd()}\n`);
+};
+
+async function run(args: Arguments): Promise<ExitName> {
+  const { env } = process;
+  const uid = process.getuid?.() ?? 0;
+  switch (args.command) {
+    case 'print':
+      process.stdout.write(args.text.endsWith('\n') ? args.text : `${args.text}\n`);
+      return 'ok';
+    case 'list':
+      process.stdout.write(await list(env, uid, args.json));
+      return 'ok';
+    case 'unmount':
+      await unmount(args, env, uid, tell);
+      return 'ok';
+    case 'demo':
+      return demo(env, uid);
+    case 'mount':
+      return mount(args, env, uid, tell);
+  }
+}
+
+async function main(): Promise<ExitName> {
+  try {
+    return await run(parseArguments(process.argv.slice(2), version()));
+  } catch (error) {
+    const failure = failureOf(error);
+    tell(failure.message);
+    return failure.exit;
+  }
+}
+
+leave(EXIT[await main()].code);

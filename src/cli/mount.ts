@@ -1,0 +1,80 @@
+/**
+ * `remora host: mountpoint`: everything that can be judged here is judged here (the arguments, the mount
+ * point), then the serving process takes over and this side only lends it the terminal.
+ */
+import { resolve } from 'node:path';
+import { type MountOptions, parseMountOptions } from '../config/parse.js';
+import { parseTarget } from '../config/target.js';
+import { findFuseMounts } from '../fuse/mount/mounts.js';
+import type { MountArguments } from './arguments.js';
+import { runDaemon } from './daemon-process.js';
+import { CommandError, type ExitName } from './exit.js';
+import { checkMountpoint } from './mountpoint.js';
+import { openTerminal, type Terminal } from './terminal.js';
+
+/** Longest password that standard input may carry, in bytes; PAM takes less. */
+const PASSWORD_MAX = 4096;
+
+/** The first line of `input` without its end. */
+export async function readPassword(input: AsyncIterable<Buffer | string>): Promise<string> {
+  let text = Buffer.alloc(0);
+  for await (const chunk of input) {
+    text = Buffer.concat([text, Buffer.from(chunk)]);
+    if (text.includes('\n') || text.length > PASSWORD_MAX) break;
+  }
+  const [line = ''] = text.toString('utf8').split(/\r?\n/, 1);
+  if (line === '' || Buffer.byteLength(line) > PASSWORD_MAX) {
+    throw new CommandError('usage', 'password_stdin: standard input holds no password on its first line');
+  }
+  return line;
+}
+
+/** The options with every relative path made absolute, since the serving process works in `/`. */
+export function absolutePaths(options: MountOptions, directory: string): MountOptions {
+  const absolute = (path: string) => (/^([~/]|none$)/.test(path) ? path : resolve(directory, path));
+  const agent = options.identityAgent;
+  return {
+    ...options,
+    identityFiles: options.identityFiles.map(absolute),
+    userKnownHostsFiles: options.userKnownHostsFiles.map(absolute),
+    globalKnownHostsFiles: options.globalKnownHostsFiles.map(absolute),
+    identityAgent: /^(SSH_AUTH_SOCK$|\$)/.test(agent) ? agent : absolute(agent),
+  };
+}
+
+function askPassword(terminal: Terminal | null): Promise<string> {
+  if (process.stdin.isTTY && terminal !== null) return terminal.secret('Password: ');
+  return readPassword(process.stdin);
+}
+
+export async function mount(
+  args: MountArguments,
+  env: NodeJS.ProcessEnv,
+  uid: number,
+  tell: (text: string) => void,
+): Promise<ExitName> {
+  const target = parseTarget(args.target);
+  const parsed = parseMountOptions(args.options);
+  const identityFiles = [...args.identityFiles, ...parsed.identityFiles];
+  const options = absolutePaths({ ...parsed, identityFiles }, process.cwd());
+
+  const mounts = await findFuseMounts();
+  const mountpoint = await checkMountpoint(args.mountpoint, options.nonempty, (path) =>
+    mounts.some((each) => each.mountpoint === path),
+  );
+  const terminal = options.batchMode ? null : openTerminal();
+  const password = options.passwordStdin ? await askPassword(terminal) : null;
+  const job = {
+    target,
+    source: args.target,
+    mountpoint,
+    options,
+    password,
+    interactive: terminal !== null,
+    foreground: args.foreground,
+  };
+  const { debug, verbose } = args;
+  const ending = await runDaemon(job, { env, uid, debug, verbose, terminal, tell });
+  if (ending.text !== '') tell(ending.text);
+  return ending.exit;
+}

@@ -1,0 +1,55 @@
+/** From the options of a mount to what each layer wants to know: pure translations, seconds to milliseconds. */
+import type { MountOptions } from '../config/parse.js';
+import type { Identity } from '../fs/identity.js';
+import type { FsOptions } from '../fs/options.js';
+import type { MountOptions as KernelMount } from '../fuse/mount/options.js';
+
+const milliseconds = (seconds: number) => Math.round(seconds * 1000);
+
+/** `dir_cache=no` trusts nothing; the kernel may not trust longer than the filesystem does. */
+export function fsOptions(options: MountOptions): FsOptions {
+  const ttl = (seconds: number) => (options.dirCache ? milliseconds(seconds) : 0);
+  return {
+    statTtl: ttl(options.dcacheStatTimeout),
+    linkTtl: ttl(options.dcacheLinkTimeout),
+    dirTtl: ttl(options.dcacheDirTimeout),
+    negativeTtl: ttl(options.negativeTimeout),
+    entryTtl: milliseconds(options.entryTimeout),
+    attrTtl: milliseconds(options.attrTimeout),
+    maxCachedAttributes: options.dcacheMaxSize,
+    cacheBytes: options.cacheSize,
+    dirtyBytes: options.dirtyLimit,
+    readAheadBytes: options.readahead,
+    directIo: options.directIo,
+    kernelCache: options.kernelCache,
+    syncWrites: options.sshfsSync,
+    syncReaddir: options.syncReaddir,
+    readOnly: options.readOnly,
+    hardLinks: !options.disableHardlink,
+  };
+}
+
+export function identityOf(
+  options: MountOptions,
+  local: Identity['local'],
+  remote: Identity['remote'],
+): Identity {
+  const { idmap, uid, gid, umask } = options;
+  return { idmap, local, remote, uid, gid, umask };
+}
+
+/** `source` is what mount tables show unless `fsname` says otherwise. */
+export function kernelMount(options: MountOptions, source: string, mountpoint: string): KernelMount {
+  return {
+    mountpoint,
+    fsname: options.fsname ?? source,
+    subtype: options.subtype,
+    allowOther: options.allowOther,
+    defaultPermissions: options.defaultPermissions,
+    readOnly: options.readOnly,
+    nosuid: !options.suid,
+    nodev: !options.dev,
+    noexec: !options.exec,
+    noatime: options.noatime,
+  };
+}

@@ -1,0 +1,113 @@
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { ascii } from '../../../src/base/bytes.js';
+import { formatBytes, formatDuration, formatTable, formatUnsent } from '../../../src/cli/format.js';
+import { absolutePaths, readPassword } from '../../../src/cli/mount.js';
+import { requestedPath } from '../../../src/cli/remote-root.js';
+import { fsOptions, kernelMount } from '../../../src/cli/wiring.js';
+import { parseMountOptions } from '../../../src/config/parse.js';
+
+const options = (text: string) => parseMountOptions([text]);
+
+describe('options for each layer', () => {
+  it('turns seconds into milliseconds', () => {
+    const fs = fsOptions(options('dcache_timeout=5,dcache_link_timeout=7,attr_timeout=0.5,ro'));
+    expect(fs).toMatchObject({ statTtl: 5000, dirTtl: 5000, linkTtl: 7000, attrTtl: 500, readOnly: true });
+  });
+
+  it('trusts nothing without the directory cache', () => {
+    expect(fsOptions(options('dir_cache=no'))).toMatchObject({
+      statTtl: 0,
+      dirTtl: 0,
+      linkTtl: 0,
+      negativeTtl: 0,
+    });
+  });
+
+  it('mounts without suid and devices, under the name that was typed', () => {
+    expect(kernelMount(options(''), 'me@host:', '/mnt')).toMatchObject({
+      mountpoint: '/mnt',
+      fsname: 'me@host:',
+      subtype: 'remora',
+      nosuid: true,
+      nodev: true,
+      noexec: false,
+      readOnly: false,
+    });
+    expect(kernelMount(options('fsname=x,suid,dev,noexec'), 'h:', '/m')).toMatchObject({
+      fsname: 'x',
+      nosuid: false,
+      nodev: false,
+      noexec: true,
+    });
+  });
+
+  it('makes relative paths absolute and leaves words and home paths alone', () => {
+    const made = absolutePaths(
+      options('IdentityFile=k,IdentityFile=~/k,UserKnownHostsFile=kh none /abs,IdentityAgent=SSH_AUTH_SOCK'),
+      '/work',
+    );
+    expect(made.identityFiles).toEqual(['/work/k', '~/k']);
+    expect(made.userKnownHostsFiles).toEqual(['/work/kh', 'none', '/abs']);
+    expect(made.identityAgent).toBe('SSH_AUTH_SOCK');
+    expect(absolutePaths(options('IdentityAgent=none'), '/w').identityAgent).toBe('none');
+    expect(absolutePaths(options('IdentityAgent=sock'), '/w').identityAgent).toBe('/w/sock');
+  });
+});
+
+describe('the path that the server is asked for', () => {
+  it.each([
+    ['', null, '.'],
+    ['dir', null, 'dir'],
+    ['/', null, '/'],
+    ['', '/sub', './sub'],
+    ['dir', 'a/b', 'dir/a/b'],
+  ])('%j with subdir %j is %s', (directory, subdir, path) => {
+    expect(requestedPath(ascii(directory), subdir === null ? null : ascii(subdir))).toBe(path);
+  });
+});
+
+describe('a password on standard input', () => {
+  it.each([
+    [['secret\n'], 'secret'],
+    [['sec', 'ret\nmore\n'], 'secret'],
+    [['secret\r\n'], 'secret'],
+    [['no newline'], 'no newline'],
+    [[' spaces kept \n'], ' spaces kept '],
+  ])('%j', async (chunks, password) => {
+    expect(await readPassword(Readable.from(chunks.map((chunk) => Buffer.from(chunk))))).toBe(password);
+  });
+
+  it.each([[[]], [['\n']], [['x'.repeat(9000)]]])('refuses none and too much', async (chunks) => {
+    await expect(readPassword(Readable.from(chunks))).rejects.toMatchObject({ exit: 'usage' });
+  });
+});
+
+describe('formats', () => {
+  it.each([
+    [0, '0s'],
+    [59_999, '59s'],
+    [60_000, '1m 00s'],
+    [7_260_000, '2h 01m'],
+    [273_600_000, '3d 04h'],
+    [-5, '0s'],
+  ])('%d ms is %s', (milliseconds, text) => expect(formatDuration(milliseconds)).toBe(text));
+
+  it.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1536, '1.5 KiB'],
+    [32 * 1024 * 1024, '32.0 MiB'],
+  ])('%d bytes are %s', (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+
+  it('aligns columns', () => {
+    expect(
+      formatTable([
+        ['a', 'bb'],
+        ['ccc', 'd'],
+      ]),
+    ).toBe('a    bb\nccc  d\n');
+    expect(formatTable([])).toBe('');
+    expect(formatUnsent([{ path: 'x', bytes: 2048, error: 'EIO' }])).toBe('  x: 2.0 KiB (EIO)\n');
+  });
+});
