@@ -11,6 +11,8 @@ import { FileSystem } from '../fs/filesystem.js';
 import { serveFuse } from '../fuse/driver.js';
 import { MountError } from '../fuse/mount/errors.js';
 import { type Mounted, mountFuse } from '../fuse/mount/mount.js';
+import { findFuseMount } from '../fuse/mount/mounts.js';
+import { raiseReadAhead } from '../fuse/mount/readahead.js';
 import type { FuseSession } from '../fuse/session.js';
 import { SftpClient } from '../sftp/client.js';
 import { ProtocolError } from '../sftp/errors.js';
@@ -210,7 +212,14 @@ export class MountSession {
     });
     filesystem.attachKernel(session.kernelCache);
     await session.ready;
+    if (options.readahead > 0) await this.#raiseReadAhead();
     return { session, mounted };
+  }
+
+  /** Larger requests of the kernel, where it lets us; the mount table is read, never the mount itself. */
+  async #raiseReadAhead(): Promise<void> {
+    const mount = await findFuseMount(this.#job.mountpoint);
+    if (mount !== undefined) await raiseReadAhead(mount);
   }
 
   async #openControl(serving: Serving, uid: number): Promise<void> {

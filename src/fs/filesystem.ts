@@ -92,7 +92,10 @@ export class FileSystem implements Operations {
     this.#parts.names.kernel = kernel;
   }
 
-  /** Brings everything written to the server; answers what it refused and nobody was told of yet. */
+  /**
+   * Brings everything written to the server; answers what it refused and nobody was told of yet. What was
+   * refused of closed files counts as told now.
+   */
   async flushAll(): Promise<readonly Unsent[]> {
     const nodes = [...this.#parts.files.nodes()].filter((node) => node.isDirty);
     await Promise.all(
@@ -102,7 +105,7 @@ export class FileSystem implements Operations {
       }),
     );
     const open = [...this.#parts.files.nodes()].flatMap((node) => unsentOf(node) ?? []);
-    return [...this.#untold, ...open];
+    return [...this.#untold.splice(0), ...open];
   }
 
   status(): FsStatus {
