@@ -1,0 +1,80 @@
+/**
+ * Random programs of filesystem calls, run on a mount and on a plain directory side by side: same outcomes,
+ * same trees, and in the end the same tree on the server's disk. A failure prints its seed and the smallest
+ * program that shows it; REMORA_MODEL_SEED runs a seed again.
+ */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ALL_BACKENDS, type Backend, closeBackend } from '../support/backends.js';
+import { picture, program, Side, type Step } from '../support/model.js';
+
+/** Milliseconds of random programs for each backend. */
+const TIME = 30_000;
+/** A tree is compared after so many steps, and after the last. */
+const STRIDE = 3;
+
+const MOUNTS = ALL_BACKENDS.filter(({ name }) => ['OpenSSH', 'the embedded server'].includes(name));
+
+describe.each(MOUNTS)('reference model on $name', (kind) => {
+  let backend: Backend;
+  let plain: string;
+  let runs = 0;
+
+  beforeAll(async () => {
+    backend = await kind.open('model');
+    plain = await backend.scope.makeDirectory('plain');
+    process.umask(0o022);
+  });
+  afterAll(async () => {
+    if (backend) await closeBackend(backend);
+  });
+
+  /** Runs the steps in fresh directories; throws at the first difference. */
+  async function compare(steps: readonly Step[]): Promise<void> {
+    const own = `run-${++runs}`;
+    const roots = {
+      mount: join(backend.directory, own),
+      plain: join(plain, own),
+      disk: join(backend.disk, own),
+    };
+    // One level down, so that a link to ../a stays within what is compared.
+    for (const root of [roots.mount, roots.plain]) {
+      await mkdir(root);
+      await mkdir(join(root, 'in'));
+    }
+    const mount = new Side(join(roots.mount, 'in'));
+    const model = new Side(join(roots.plain, 'in'));
+    try {
+      for (const [index, step] of steps.entries()) {
+        const expected = await model.perform(step);
+        const what = `step ${index} ${JSON.stringify(step)}`;
+        expect(await mount.perform(step), what).toBe(expected);
+        if (index % STRIDE === STRIDE - 1 || index === steps.length - 1) {
+          expect(await picture(roots.mount), `the tree after ${what}`).toEqual(await picture(roots.plain));
+        }
+      }
+    } finally {
+      await mount.close();
+      await model.close();
+    }
+    const expected = await picture(roots.plain);
+    expect(await picture(roots.mount), 'the tree after all handles are closed').toEqual(expected);
+    expect(await picture(roots.disk), 'the tree on the disk of the server').toEqual(expected);
+    await rm(roots.mount, { recursive: true });
+    await rm(roots.plain, { recursive: true });
+  }
+
+  it('does what a plain directory does', { timeout: TIME * 6 }, async () => {
+    const seed = Number(process.env.REMORA_MODEL_SEED ?? Date.now() % 2 ** 31);
+    console.log(`model on ${kind.name}: seed ${seed}`);
+    await fc.assert(fc.asyncProperty(program, compare), {
+      seed,
+      numRuns: 100_000,
+      interruptAfterTimeLimit: TIME,
+      markInterruptAsFailure: false,
+    });
+    console.log(`model on ${kind.name}: ${runs} programs`);
+  });
+});

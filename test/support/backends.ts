@@ -1,0 +1,110 @@
+/**
+ * What the suites run on: a plain directory (the oracle), a mount of the embedded server, and mounts of
+ * OpenSSH as root and as a plain user. Each has a directory to work in and the same one on the server's disk.
+ */
+import { startEmbedded } from './embedded.js';
+import { type Mounted, Remora } from './remora.js';
+import type { Identity } from './run.js';
+import { Scope } from './scope.js';
+import type { Server } from './server.js';
+import { Sshd } from './sshd.js';
+import { createUser, isRoot } from './user.js';
+
+export interface Backend {
+  readonly scope: Scope;
+  /** Where programs work. */
+  readonly directory: string;
+  /** The same directory without a mount in between. */
+  readonly disk: string;
+  /** Whom programs run as; absent means as this process. */
+  readonly as?: Identity;
+  /** Absent for the plain directory. */
+  readonly mounted?: Mounted;
+  readonly remora?: Remora;
+  readonly server?: Server;
+  /** What of the server is mounted. */
+  readonly exported?: string;
+}
+
+export interface BackendKind {
+  readonly name: string;
+  /** The user id that programs run with, as far as permissions matter. */
+  readonly privileged: boolean;
+  open(label: string): Promise<Backend>;
+}
+
+const native = (asUser: boolean): BackendKind => ({
+  name: asUser ? 'a plain directory, as a plain user' : 'a plain directory',
+  privileged: isRoot && !asUser,
+  async open(label) {
+    const scope = await Scope.open(label);
+    const as = asUser ? await createUser(scope) : undefined;
+    const directory = await scope.makeDirectory('disk', as);
+    return { scope, directory, disk: directory, ...(as ? { as } : {}) };
+  },
+});
+
+const embedded: BackendKind = {
+  name: 'the embedded server',
+  privileged: isRoot,
+  async open(label) {
+    const scope = await Scope.open(label);
+    const disk = await scope.makeDirectory('disk');
+    const server = await startEmbedded(scope, disk);
+    const remora = await Remora.create(scope);
+    const exported = '/';
+    const mounted = await remora.mount(server, exported);
+    return { scope, directory: mounted.directory, disk, mounted, remora, server, exported };
+  },
+};
+
+const openssh = (asUser: boolean): BackendKind => ({
+  name: asUser ? 'OpenSSH, as a plain user' : 'OpenSSH',
+  privileged: isRoot && !asUser,
+  async open(label) {
+    const scope = await Scope.open(label);
+    const as = asUser ? await createUser(scope) : undefined;
+    const disk = await scope.makeDirectory('disk', as);
+    const server = await Sshd.start(scope, as ? { user: as.name } : {});
+    const remora = await Remora.create(scope, as);
+    const mounted = await remora.mount(server, disk);
+    return {
+      scope,
+      directory: mounted.directory,
+      disk,
+      mounted,
+      remora,
+      server,
+      exported: disk,
+      ...(as ? { as } : {}),
+    };
+  },
+});
+
+/** Everything there is for whoever runs the tests: only root can make a further user. */
+export const ALL_BACKENDS: readonly BackendKind[] = isRoot
+  ? [native(false), native(true), embedded, openssh(false), openssh(true)]
+  : [native(false), embedded, openssh(false)];
+
+/** The mounts of a real sshd. */
+export const OPENSSH_BACKENDS: readonly BackendKind[] = isRoot
+  ? [openssh(false), openssh(true)]
+  : [openssh(false)];
+
+/** Ends a backend: an orderly unmount that checks the gauges, then everything else. */
+export async function closeBackend(backend: Backend): Promise<void> {
+  try {
+    await backend.mounted?.unmount();
+  } finally {
+    await backend.scope.close();
+  }
+}
+
+/** The same backend after an unmount and a new mount, with nothing left in any cache. */
+export async function remounted(backend: Backend): Promise<Backend> {
+  const { mounted, remora, server, exported } = backend;
+  if (!mounted || !remora || !server || exported === undefined) throw new Error('this backend has no mount');
+  await mounted.unmount();
+  const again = await remora.mount(server, exported);
+  return { ...backend, mounted: again, directory: again.directory };
+}

@@ -1,0 +1,86 @@
+/**
+ * The conformance suite as the tests use it: its names for a backend, the deviations that a mount may have
+ * (each with its reason), and the process that runs its cases.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { join } from 'node:path';
+import { inject } from 'vitest';
+import { endProcesses } from './processes.js';
+import { baseEnvironment, type Identity } from './run.js';
+import type { Scope } from './scope.js';
+
+export { casesFor, PATIENT } from './posix/suite.js';
+
+export interface Deviation {
+  /** What the case has to say when it fails. */
+  readonly error: RegExp;
+  readonly reason: string;
+}
+
+/** Where a mount cannot be what a local disk is. A case that passes nevertheless fails the test: then strike it. */
+export const MOUNT_DEVIATIONS: Readonly<Record<string, Deviation>> = {
+  'mkfifo: makes a fifo': {
+    error: /EPERM/,
+    reason: 'SFTP version 3 makes files, directories and links only',
+  },
+  'O_TMPFILE: a file without a name': {
+    error: /(EOPNOTSUPP|ENOTSUP)/,
+    reason: 'SFTP version 3 cannot open a file that has no name',
+  },
+};
+
+/** Runs cases in a process of its own, as whomever; one that hangs is told and the process replaced. */
+export class PosixRunner {
+  readonly #scope: Scope;
+  readonly #as: Identity | undefined;
+  #child: ChildProcess | null = null;
+
+  constructor(scope: Scope, as?: Identity) {
+    this.#scope = scope;
+    this.#as = as;
+    scope.defer('runner', () => this.stop());
+  }
+
+  /** What went wrong in the case, or null. Several may run at once. */
+  async run(name: string, dir: string, disk: string, milliseconds = 60_000): Promise<string | null> {
+    this.#child ??= this.#fork();
+    const child = this.#child;
+    return new Promise<string | null>((resolve) => {
+      const finish = (error: string | null) => {
+        clearTimeout(timer);
+        child.off('exit', ended).off('message', answered);
+        resolve(error);
+      };
+      const ended = () => finish('the runner died');
+      const answered = (message: { readonly name: string; readonly error: string | null }) => {
+        if (message.name === name) finish(message.error);
+      };
+      const timer = setTimeout(() => {
+        finish(`hangs: no end after ${milliseconds} ms`);
+        void this.stop('SIGKILL');
+      }, milliseconds);
+      child.on('exit', ended).on('message', answered);
+      child.send({ name, dir, disk });
+    });
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const pid = this.#child?.pid;
+    this.#child = null;
+    if (pid !== undefined) await endProcesses([pid], signal);
+  }
+
+  #fork(): ChildProcess {
+    const stage = inject('stage');
+    const child = fork(join(stage.directory, 'posix', 'runner.js'), [], {
+      execPath: stage.node,
+      execArgv: [],
+      cwd: '/',
+      env: { ...baseEnvironment(), ...this.#scope.environment },
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      ...(this.#as ? { uid: this.#as.uid, gid: this.#as.gid } : {}),
+    });
+    child.setMaxListeners(100);
+    return child;
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * A real OpenSSH server on loopback: own host key, own configuration, own port. As root it takes logins for
+ * root and for a test's user, with keys and passwords; as a plain user it runs as oneself and takes that
+ * user's key. It stays in the foreground, so that it and all its sessions can be stopped by their pids.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { programPath } from './packages.js';
+import { descendants, endProcesses } from './processes.js';
+import { start, until } from './run.js';
+import type { Scope } from './scope.js';
+import { makeKey, type Server, writeKnownHosts } from './server.js';
+import { isRoot } from './user.js';
+
+export interface SshdOptions {
+  /** 'internal', 'external' (the sftp-server program), or any command; null has no SFTP subsystem. */
+  readonly sftp?: 'internal' | 'external' | string | null;
+  /** Further lines of sshd_config. */
+  readonly config?: readonly string[];
+  /** Login name of {@link Server}; this process's own when absent. */
+  readonly user?: string;
+}
+
+const HOST = '127.0.0.1';
+
+export class Sshd implements Server {
+  readonly host: string = HOST;
+  readonly port: number;
+  readonly user: string;
+  readonly keyFile: string;
+  readonly knownHosts: string;
+  readonly #child: ChildProcess;
+  readonly #log: string[];
+
+  private constructor(server: Server, child: ChildProcess, log: string[]) {
+    this.port = server.port;
+    this.user = server.user;
+    this.keyFile = server.keyFile;
+    this.knownHosts = server.knownHosts;
+    this.#child = child;
+    this.#log = log;
+  }
+
+  static async start(scope: Scope, options: SshdOptions = {}): Promise<Sshd> {
+    const directory = await scope.makeDirectory(`sshd-${Math.random().toString(36).slice(2)}`);
+    if (isRoot) await mkdir('/run/sshd', { recursive: true, mode: 0o755 });
+    const hostKey = await makeKey(scope, join(directory, 'host_key').slice(scope.directory.length + 1));
+    const keyFile = await makeKey(scope, join(directory, 'login_key').slice(scope.directory.length + 1));
+    const authorized = join(directory, 'authorized_keys');
+    await writeFile(authorized, await readFile(`${keyFile}.pub`), { mode: 0o644 });
+    const config = join(directory, 'sshd_config');
+    const subsystem = await sftpSubsystem(options.sftp === undefined ? 'internal' : options.sftp);
+
+    for (let attempt = 1; ; attempt++) {
+      const port = await freePort();
+      const lines = [
+        `ListenAddress ${HOST}:${port}`,
+        `HostKey ${hostKey}`,
+        `AuthorizedKeysFile ${authorized}`,
+        'PidFile none',
+        'UsePAM no',
+        'StrictModes no',
+        'PermitRootLogin yes',
+        'PubkeyAuthentication yes',
+        'PasswordAuthentication yes',
+        'KbdInteractiveAuthentication no',
+        'MaxStartups 1000',
+        'PrintMotd no',
+        'UseDNS no',
+        'LogLevel VERBOSE',
+        ...subsystem,
+        ...(options.config ?? []),
+      ];
+      await writeFile(config, `${lines.join('\n')}\n`);
+      const child = start(await programPath('sshd'), ['-D', '-e', '-f', config], { env: scope.environment });
+      const log: string[] = [];
+      child.stderr?.on('data', (chunk: Buffer) => log.push(chunk.toString('utf8')));
+      const listening = await until(
+        'sshd to listen',
+        async () => (child.exitCode !== null ? 'ended' : (await accepts(port)) && 'listening'),
+        10_000,
+      );
+      if (listening === 'listening' && child.exitCode === null) {
+        const knownHosts = await writeKnownHosts(
+          join(directory, 'known_hosts'),
+          HOST,
+          port,
+          await readFile(`${hostKey}.pub`, 'utf8'),
+        );
+        const user = options.user ?? userInfo().username;
+        const sshd = new Sshd({ host: HOST, port, user, keyFile, knownHosts }, child, log);
+        scope.defer('sshd', () => sshd.stop());
+        return sshd;
+      }
+      // The port can have been taken in the meantime; anything else fails again and is told.
+      if (attempt === 3) throw new Error(`sshd does not start:\n${log.join('')}`);
+    }
+  }
+
+  /** What sshd has logged so far. */
+  get log(): string {
+    return this.#log.join('');
+  }
+
+  /** Pids of the processes that serve sessions. */
+  async sessions(): Promise<readonly number[]> {
+    return this.#child.pid === undefined ? [] : descendants(this.#child.pid);
+  }
+
+  async stop(): Promise<void> {
+    const { pid } = this.#child;
+    if (pid === undefined) return;
+    const sessions = await descendants(pid);
+    await endProcesses([pid, ...sessions]);
+  }
+}
+
+async function sftpSubsystem(sftp: string | null): Promise<readonly string[]> {
+  if (sftp === null) return [];
+  if (sftp === 'internal') return ['Subsystem sftp internal-sftp'];
+  return [`Subsystem sftp ${sftp === 'external' ? await programPath('sftp-server') : sftp}`];
+}
+
+/** A TCP port of loopback that nobody listens on at this moment. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.on('error', reject);
+    probe.listen(0, HOST, () => {
+      const address = probe.address();
+      probe.close(() =>
+        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
+      );
+    });
+  });
+}
+
+/** True when something accepts connections on the port. */
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, HOST);
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
