@@ -5,6 +5,10 @@ export type ErrnoName = keyof typeof constants.errno;
 
 export const ERRNO: Readonly<Record<ErrnoName, number>> = constants.errno;
 
+export interface FsErrorOptions extends ErrorOptions {
+  readonly undelivered?: () => void;
+}
+
 /**
  * The failure of one filesystem call. `code` goes to the program (as its negative number on the wire),
  * `message` and `cause` to the debug log.
@@ -12,10 +16,14 @@ export const ERRNO: Readonly<Record<ErrnoName, number>> = constants.errno;
 export class FsError extends Error {
   readonly code: ErrnoName;
 
-  constructor(code: ErrnoName, message: string = code, options?: ErrorOptions) {
+  /** Called instead of answering, when the program went on before it could be told (an interrupt). */
+  readonly undelivered: (() => void) | undefined;
+
+  constructor(code: ErrnoName, message: string = code, options: FsErrorOptions = {}) {
     super(message, options);
     this.name = 'FsError';
     this.code = code;
+    this.undelivered = options.undelivered;
   }
 
   /** The positive number of this platform, as in errno(3). */

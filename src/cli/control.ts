@@ -3,7 +3,9 @@
  * to the user, so whoever can connect may command; lines are bounded and malformed ones answered with an
  * error, because a mount must not fall to a curious `nc`.
  */
+
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Unsent } from '../fs/open-file.js';
 
 /** Longest line in bytes: requests are short, answers hold statistics or a list of unsent files. */
 const REQUEST_MAX = 4096;
@@ -15,13 +17,6 @@ export type ControlRequest =
   | { readonly op: 'flush' }
   /** Ends the mount; with `force` without waiting for the server or for programs that hold files. */
   | { readonly op: 'stop'; readonly force: boolean };
-
-/** A file whose written data the server does not have. */
-export interface Unsent {
-  readonly path: string;
-  readonly bytes: number;
-  readonly error: string;
-}
 
 export interface MountStatus {
   readonly source: string;

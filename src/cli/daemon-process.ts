@@ -7,10 +7,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { printable } from '../base/printable.js';
 import { ensurePrivateDirectory, logFile } from './directories.js';
 import type { ExitName } from './exit.js';
 import type { Job, ToCommand, ToDaemon } from './ipc.js';
-import { printable, type Terminal } from './terminal.js';
+import type { Terminal } from './terminal.js';
 
 /** Threads of libuv's pool: two hold parked reads of /dev/fuse, others serve notifications and DNS. */
 const THREAD_POOL_SIZE = '16';

@@ -52,3 +52,9 @@ export async function ensurePrivateDirectory(path: string, uid: number): Promise
   }
   if ((stats.mode & 0o077) !== 0) await chmod(path, 0o700);
 }
+
+/** May what lies in `path` be believed? Only in a directory of `uid` that nobody else may enter. */
+export async function isPrivateDirectory(path: string, uid: number): Promise<boolean> {
+  const stats = await lstat(path).catch(() => null);
+  return stats?.isDirectory() === true && stats.uid === uid && (stats.mode & 0o077) === 0;
+}

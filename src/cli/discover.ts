@@ -7,7 +7,7 @@ import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FuseMount, findFuseMounts } from '../fuse/mount/mounts.js';
 import { askControl, ControlError, type MountStatus } from './control.js';
-import { mountHash } from './directories.js';
+import { isPrivateDirectory, mountHash } from './directories.js';
 import { isDeadMount } from './mountpoint.js';
 
 /** Milliseconds that a daemon has to tell its status. */
@@ -58,8 +58,9 @@ async function askDaemon(directory: string, name: string): Promise<Daemon | null
   }
 }
 
-/** The daemons whose sockets are in `directory`; of one mount point only, when it is given. */
+/** The daemons whose sockets are in `directory`, ours alone; of one mount point only, when it is given. */
 export async function findDaemons(directory: string, mountpoint?: string): Promise<readonly Daemon[]> {
+  if (!(await isPrivateDirectory(directory, process.getuid?.() ?? 0))) return [];
   const prefix = mountpoint === undefined ? '' : mountHash(mountpoint);
   const names = (await readdir(directory).catch(() => [])).filter((name) => name.startsWith(prefix));
   const daemons = await Promise.all(names.map((name) => askDaemon(directory, name)));

@@ -1,5 +1,5 @@
 /** How mounts and files are shown to a person: aligned plain text, readable without colour. */
-import type { Unsent } from './control.js';
+import type { Unsent } from '../fs/open-file.js';
 
 /** A duration in its two largest units: `42s`, `5m 03s`, `2h 00m`, `3d 04h`. */
 export function formatDuration(milliseconds: number): string {

@@ -1,8 +1,9 @@
 /** `remora list`: a table for people, an array of objects for programs, nothing at all when there is none. */
+
+import { printable } from '../base/printable.js';
 import { runtimeDirectory } from './directories.js';
 import { type ListedMount, listMounts } from './discover.js';
 import { formatDuration, formatTable } from './format.js';
-import { printable } from './terminal.js';
 
 /** The table of `mounts`, with a heading; empty text for none. */
 export function formatList(mounts: readonly ListedMount[]): string {

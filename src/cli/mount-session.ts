@@ -6,8 +6,10 @@
 import { userInfo } from 'node:os';
 import { encodeText } from '../base/bytes.js';
 import { systemClock } from '../base/clock.js';
+import { deferred } from '../base/deferred.js';
 import { logger } from '../base/log.js';
 import { FileSystem } from '../fs/filesystem.js';
+import type { Unsent } from '../fs/open-file.js';
 import { serveFuse } from '../fuse/driver.js';
 import { MountError } from '../fuse/mount/errors.js';
 import { type Mounted, mountFuse } from '../fuse/mount/mount.js';
@@ -18,14 +20,13 @@ import { SftpClient } from '../sftp/client.js';
 import { ProtocolError } from '../sftp/errors.js';
 import { type Connection, connect } from '../ssh/connection.js';
 import type { Prompter } from '../ssh/settings.js';
-import { ControlServer, type MountStatus, type Unsent } from './control.js';
+import { ControlServer, type MountStatus } from './control.js';
 import type { Ending } from './daemon-process.js';
 import { withDeadline } from './deadline.js';
 import { ensurePrivateDirectory, runtimeDirectory, socketName } from './directories.js';
 import { CommandError, failureOf } from './exit.js';
 import { formatUnsent } from './format.js';
 import type { Job } from './ipc.js';
-import { deferred } from './once.js';
 import { findLogin, findRoot, requestedPath } from './remote-root.js';
 import { fsOptions, identityOf, kernelMount } from './wiring.js';
 

@@ -1,11 +1,11 @@
 /** Whether a process still runs, as /proc tells; a zombie that nobody reaped has ended. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export async function isRunning(pid: number): Promise<boolean> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   // proc(5): the state is the first letter after the parenthesised name, which may hold parentheses.
-  const state = stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3);
+  const state = line.slice(line.lastIndexOf(')') + 2, line.lastIndexOf(')') + 3);
   return state !== '' && state !== 'Z' && state !== 'X';
 }
 
@@ -17,4 +17,11 @@ export async function waitForEnd(pid: number, timeout: number): Promise<boolean>
     await delay(20);
   }
   return true;
+}
+
+/** Is `pid` a serving process of ours? Numbers are used again, so whoever kills by one looks first. */
+export async function isDaemon(pid: number): Promise<boolean> {
+  const owner = await stat(`/proc/${pid}`).catch(() => null);
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  return owner?.uid === process.getuid?.() && command.split('\0').some((word) => word.endsWith('/daemon.js'));
 }

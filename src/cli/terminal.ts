@@ -5,6 +5,7 @@
  */
 import { openSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
+import { printable } from '../base/printable.js';
 import { CommandError } from './exit.js';
 
 /** What is needed of a tty.ReadStream. */
@@ -47,12 +48,6 @@ export function keystroke(text: string, key: string): Keystroke {
     default:
       return { text: key < ' ' || text.length >= ANSWER_MAX ? text : text + key };
   }
-}
-
-/** Control characters of a server's text never reach the terminal; newlines do. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return text.replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, '');
 }
 
 export class Terminal {
@@ -109,8 +104,9 @@ export class Terminal {
           }
         }
       };
-      this.#output.write(printable(question));
+      // Raw before the question is seen: whoever answers at once must not be echoed.
       input.setRawMode(true);
+      this.#output.write(printable(question, true));
       input.setEncoding('utf8');
       input.on('end', abort);
       input.on('data', onData);

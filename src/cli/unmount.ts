@@ -5,17 +5,18 @@
  */
 
 import { unlink } from 'node:fs/promises';
+import type { Unsent } from '../fs/open-file.js';
 import { MountError } from '../fuse/mount/errors.js';
 import { findFuseMounts } from '../fuse/mount/mounts.js';
 import { unmountPath } from '../fuse/mount/unmount.js';
-import { askControl, ControlError, type Unsent } from './control.js';
+import { askControl, ControlError } from './control.js';
 import { runtimeDirectory } from './directories.js';
 import { type Daemon, findDaemons, isRemora } from './discover.js';
 import { CommandError } from './exit.js';
 import { formatUnsent } from './format.js';
 import { describeHolders, holdersOf } from './holders.js';
 import { canonicalPath, isDeadMount } from './mountpoint.js';
-import { waitForEnd } from './processes.js';
+import { isDaemon, waitForEnd } from './processes.js';
 
 /** Milliseconds for sending what was written; the daemon reports what it could not send before that. */
 const FLUSH_TIMEOUT = 10 * 60_000;
@@ -113,7 +114,7 @@ async function end(daemon: Daemon, force: boolean, detached: boolean): Promise<v
     if (await waitForEnd(pid, force ? FORCED_END_TIMEOUT : END_TIMEOUT)) return;
   }
   if (!force) throw new CommandError('busy', `unmounted, but process ${pid} still runs; --force ends it`);
-  kill(pid);
+  if (await isDaemon(pid)) kill(pid);
   await waitForEnd(pid, FORCED_END_TIMEOUT);
   await unlink(socket).catch(() => {});
 }

@@ -5,11 +5,10 @@ import { type Path, ROOT } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { LSETSTAT, STATVFS } from '../sftp/constants.js';
 import type { FileOperations } from './file-operations.js';
-import { toAttributes, toLocalId, toRemoteId, toRemoteTime } from './identity.js';
-import type { OpenFile } from './open-file.js';
+import { toAttributes, toLocalId, toRemoteId } from './identity.js';
+import type { FileNode, OpenFile } from './open-file.js';
 import type { AttributeChanges, Attributes, FileSystemStats, Lookup, Stat, Target } from './operations.js';
 import { changedThrough, missing, mustBeWritable, type Parts, statOf } from './parts.js';
-import { both } from './remote.js';
 
 const X_OK = 1;
 const W_OK = 2;
@@ -29,14 +28,13 @@ export class AttributeOperations {
     const attributes = known === undefined ? await names.ask(path) : known.value;
     const ttl = known?.ttl ?? options.statTtl;
     if (attributes === null) return missing(this.#parts, ttl);
-    const stat = statOf(this.#parts, path, attributes, ttl);
-    // The modification time of a file that is being written is asked for when somebody wants it.
-    return this.#parts.files.openAt(path)?.isDirty ? { ...stat, attrTtl: 0 } : stat;
+    await this.#parts.freshness.reconcile(path, attributes);
+    return statOf(this.#parts, path, attributes, ttl);
   }
 
   /** A file with unconfirmed writes is written out first: its true time is the server's. */
   async getattr(target: Target): Promise<Stat> {
-    const { names, files, options } = this.#parts;
+    const { names, options } = this.#parts;
     const { path } = target;
     const file = this.#fileOf(target);
     if (file?.node.isDirty) {
@@ -47,9 +45,8 @@ export class AttributeOperations {
     const known = names.known(path);
     const attributes = known === undefined ? await names.ask(path) : known.value;
     if (attributes === null) throw new FsError('ENOENT');
-    // A write may have come in while the server was asked.
-    const isDirty = files.openAt(path)?.isDirty ?? false;
-    return statOf(this.#parts, path, attributes, isDirty ? 0 : (known?.ttl ?? options.statTtl));
+    await this.#parts.freshness.reconcile(path, attributes);
+    return statOf(this.#parts, path, attributes, known?.ttl ?? options.statTtl);
   }
 
   async setattr(target: Target, changes: AttributeChanges): Promise<Stat> {
@@ -61,14 +58,9 @@ export class AttributeOperations {
       const own = target.handle !== null && file?.canWrite ? file : null;
       await this.#open.truncate(path, file, own, changes.size);
     }
-    const current = await this.#current(path, file);
-    const wanted = this.#toRemote(changes, current);
-    const answer =
-      Object.keys(wanted).length === 0
-        ? null
-        : await this.#apply(path, file, wanted, isSymlink(current?.mode ?? 0));
-    if (answer === null) return this.getattr(target);
-    return statOf(this.#parts, path, answer, this.#parts.options.statTtl);
+    const { size: _size, ...rest } = changes;
+    if (Object.keys(rest).length === 0) return this.getattr(target);
+    return statOf(this.#parts, path, await this.#apply(path, file, rest), this.#parts.options.statTtl);
   }
 
   /**
@@ -111,76 +103,107 @@ export class AttributeOperations {
     if (file === undefined) throw new FsError('ESTALE');
     const { remote, identity } = this.#parts;
     const answer = await remote.ask(remote.client.fstat(file.handle), { op: 'fstat', path: null });
-    return statOf(this.#parts, null, toAttributes(identity, answer, 0), 0);
+    const attributes = toAttributes(identity, answer, 0);
+    this.#parts.freshness.adopt(file.node, attributes);
+    return statOf(this.#parts, null, attributes, 0);
   }
 
-  async #current(path: Path | null, file: OpenFile | undefined): Promise<Attributes | null> {
-    if (path === null) return (await this.#statNameless(file)).attributes;
-    const attributes = await this.#parts.names.lookup(path);
-    if (attributes === null) throw new FsError('ENOENT');
-    return attributes;
-  }
-
-  /** SFTP v3 sets owner and group together, and access and modification time together (§5). */
-  #toRemote(changes: AttributeChanges, current: Attributes | null): SftpAttributes {
+  /**
+   * SFTP v3 sets owner and group together, and access and modification time together (§5); `current` gives the
+   * half that is not to change.
+   */
+  #toRemote(changes: AttributeChanges, current: SftpAttributes): SftpAttributes {
     const { identity, clock } = this.#parts;
     const now = clock.now() / 1000;
     const time = (wanted: number | 'now' | undefined, was: number | undefined) =>
-      toRemoteTime(wanted === 'now' ? now : (wanted ?? was ?? now));
+      wanted === 'now' ? now : (wanted ?? was ?? now);
+    const id = (kind: 'uid' | 'gid') => {
+      const wanted = changes[kind];
+      return wanted === undefined ? (current[kind] ?? 0) : toRemoteId(identity, kind, wanted);
+    };
     const ownerChanges = changes.uid !== undefined || changes.gid !== undefined;
     const timeChanges = changes.atime !== undefined || changes.mtime !== undefined;
     return {
       ...(changes.mode === undefined ? {} : { permissions: changes.mode & 0o7777 }),
-      ...(ownerChanges
-        ? {
-            uid: toRemoteId(identity, 'uid', changes.uid ?? current?.uid ?? 0),
-            gid: toRemoteId(identity, 'gid', changes.gid ?? current?.gid ?? 0),
-          }
-        : {}),
+      ...(ownerChanges ? { uid: id('uid'), gid: id('gid') } : {}),
       ...(timeChanges
-        ? { atime: time(changes.atime, current?.atime), mtime: time(changes.mtime, current?.mtime) }
+        ? { atime: time(changes.atime, current.atime), mtime: time(changes.mtime, current.mtime) }
         : {}),
     };
   }
 
-  /** Sets and asks back in one round trip; through the handle when the file is open, behind its writes. */
+  /**
+   * Sets and asks back in one round trip; through the handle when the file is open, behind its writes. Half a
+   * pair needs the other half from the server first. Content cached before stays valid only if nothing but
+   * our change came between: so the state before it is asked for as well.
+   */
   async #apply(
     path: Path | null,
     file: OpenFile | undefined,
-    wanted: SftpAttributes,
-    isLink: boolean,
+    changes: AttributeChanges,
   ): Promise<Attributes> {
     const { remote, names, identity, writes } = this.#parts;
-    const { client } = remote;
     const at = path === null ? null : remote.at(path);
-    if (isLink && !client.has(LSETSTAT)) {
-      throw new FsError('EOPNOTSUPP', 'the server cannot change a symbolic link itself');
-    }
     if (file !== undefined) await writes.push(file);
-    const [done, answer] =
-      file !== undefined
-        ? await both(client.fsetstat(file.handle, wanted), client.fstat(file.handle))
-        : await this.#applyByPath(path, wanted, isLink);
+    const subject = await this.#subject(path, file);
+    const isHalf =
+      (changes.uid === undefined) !== (changes.gid === undefined) ||
+      (changes.atime === undefined) !== (changes.mtime === undefined);
+    const current = isHalf ? await remote.ask(subject.stat(), { op: 'fstat', path: at }) : {};
+    const node = file?.node ?? (path === null ? undefined : this.#parts.files.peek(path));
+    const [before, done, after] = await Promise.allSettled([
+      node === undefined ? null : subject.stat(),
+      subject.set(this.#toRemote(changes, current)),
+      subject.stat(),
+    ]);
     if (done.status === 'rejected') {
+      if (path !== null) names.forget(path);
       throw await remote.failure(done.reason, { op: 'setstat', path: at ?? remote.at(ROOT) });
     }
     if (path !== null) names.outdated(path);
     changedThrough(this.#parts, path);
-    if (answer.status === 'rejected') {
-      throw await remote.failure(answer.reason, { op: 'fstat', path: at });
-    }
+    if (after.status === 'rejected') throw await remote.failure(after.reason, { op: 'fstat', path: at });
     const nlink = path === null ? 0 : names.linkCount(path);
-    const attributes = toAttributes(identity, answer.value, nlink);
+    const attributes = toAttributes(identity, after.value, nlink);
     if (path !== null) names.changed(path, attributes);
-    this.#open.restamp(path, attributes);
+    const state = before.status === 'fulfilled' ? before.value : null;
+    if (node !== undefined && !node.isDirty && state !== null) {
+      await this.#restamp(path, node, toAttributes(identity, state, nlink), attributes);
+    }
     return attributes;
   }
 
-  #applyByPath(path: Path | null, wanted: SftpAttributes, isLink: boolean) {
+  /** Cached content stays valid through our own change, if nothing else came before it. */
+  async #restamp(path: Path | null, node: FileNode, was: Attributes, is: Attributes): Promise<void> {
+    const { content, freshness } = this.#parts;
+    const isOurs = node.matches(was) && was.size === is.size;
+    if (!isOurs && path !== null && node.handles.size > 0) return freshness.reconcile(path, is);
+    if (!isOurs) content.drop(node);
+    // A change in the second of the last one does not show, and our new time must not hide that.
+    const { racy } = node;
+    freshness.stamp(node, is);
+    node.racy ||= racy;
+  }
+
+  /** How the file is asked and changed: by its name, as a link itself, or, nameless, by its handle. */
+  async #subject(path: Path | null, file: OpenFile | undefined) {
+    const { client } = this.#parts.remote;
+    if (path === null && file !== undefined) {
+      const { handle } = file;
+      return {
+        stat: () => client.fstat(handle),
+        set: (wanted: SftpAttributes) => client.fsetstat(handle, wanted),
+      };
+    }
     if (path === null) throw new FsError('ESTALE');
-    const { remote } = this.#parts;
-    const { client } = remote;
-    const at = remote.at(path);
-    return both(isLink ? client.lsetstat(at, wanted) : client.setstat(at, wanted), client.lstat(at));
+    const known = await this.#parts.names.lookup(path);
+    if (known === null) throw new FsError('ENOENT');
+    const at = this.#parts.remote.at(path);
+    const stat = () => client.lstat(at);
+    if (!isSymlink(known.mode)) return { stat, set: (wanted: SftpAttributes) => client.setstat(at, wanted) };
+    if (!client.has(LSETSTAT)) {
+      throw new FsError('EOPNOTSUPP', 'the server cannot change a symbolic link itself');
+    }
+    return { stat, set: (wanted: SftpAttributes) => client.lsetstat(at, wanted) };
   }
 }

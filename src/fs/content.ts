@@ -42,6 +42,7 @@ export class Content {
     const end = Math.min(offset + size, node.size);
     if (end <= offset) return [];
     const length = end - offset;
+    const wasDirty = node.isDirty;
     const before = unsent(node, offset, length).map(({ offset: at, data }) => ({
       offset: at,
       data: data.slice(),
@@ -50,7 +51,8 @@ export class Content {
     this.#readAhead(file, offset, length);
     const blocks = await Promise.all(wanted);
     const after = unsent(node, offset, length);
-    if (before.length === 0 && after.length === 0) return slices(blocks, offset, length);
+    // A file that is still to grow on the server is shorter there than what it holds: zeros fill the rest.
+    if (!wasDirty && !node.isDirty) return slices(blocks, offset, length);
     return [this.#merged(node, blocks, offset, end, [...before, ...after])];
   }
 
@@ -159,10 +161,10 @@ export class Content {
     const { client } = this.#remote;
     const first = await client.read(file.handle, offset, length);
     if (first === null) return Buffer.alloc(0);
-    if (first.length >= length) return first;
     const parts = [first];
     let got = first.length;
-    while (got < length) {
+    // A short answer that reaches the end we know of needs no second question.
+    while (got < length && (this.#options.directIo || offset + got < file.node.size)) {
       const more = await client.read(file.handle, offset + got, length - got);
       if (more === null || more.length === 0) break;
       parts.push(more);
@@ -193,7 +195,7 @@ export class Content {
     end: number,
     writes: readonly Extent[],
   ): Buffer {
-    const result = Buffer.alloc(Math.min(end, node.size) - offset);
+    const result = Buffer.alloc(Math.max(0, Math.min(end, node.size) - offset));
     let at = 0;
     for (const piece of slices(blocks, offset, result.length)) {
       result.set(piece, at);

@@ -1,19 +1,21 @@
 /**
  * Which files are open, by handle and by path, and which were open lately: a closed file keeps its number,
  * so that its blocks can serve the next open while size and time match. Names move here when they move on
- * the server.
+ * the server. Names known to be one file (hard links made here) lead to one node.
  */
 import { LRUCache } from 'lru-cache';
 import { FsError } from '../base/errno.js';
-import { isWithin, type Path, parentOf, rebase } from '../base/path.js';
+import { isWithin, type Path, rebase } from '../base/path.js';
 import type { BlockCache } from '../cache/blocks.js';
 import type { SftpHandle } from '../sftp/client.js';
+import type { HardLinks } from './links.js';
 import { FileNode, OpenFile } from './open-file.js';
 
 const MAX_CLOSED = 8192;
 
 export class FileTable {
   readonly #blocks: BlockCache;
+  readonly #links: HardLinks;
   readonly #maxWrite: number;
   readonly #open = new Map<Path, FileNode>();
   readonly #closed: LRUCache<Path, FileNode>;
@@ -21,8 +23,9 @@ export class FileTable {
   #nextHandle = 1;
   #nextNode = 1;
 
-  constructor(blocks: BlockCache, maxWrite: number) {
+  constructor(blocks: BlockCache, links: HardLinks, maxWrite: number) {
     this.#blocks = blocks;
+    this.#links = links;
     this.#maxWrite = maxWrite;
     this.#closed = new LRUCache({
       max: MAX_CLOSED,
@@ -41,19 +44,18 @@ export class FileTable {
     return new Set([...this.#handles.values()].map((file) => file.node));
   }
 
-  /** The open file called `path`. */
+  /** The open file called `path`, whichever of its names it was opened by. */
   openAt(path: Path): FileNode | undefined {
-    return this.#open.get(path);
-  }
-
-  /** Open files directly inside `directory`. */
-  openIn(directory: Path): FileNode[] {
-    return [...this.#open.values()].filter((node) => node.path !== null && parentOf(node.path) === directory);
+    for (const name of this.#links.twins(path)) {
+      const node = this.#open.get(name);
+      if (node !== undefined) return node;
+    }
+    return undefined;
   }
 
   /** The file called `path` if it is open or was lately. */
   peek(path: Path): FileNode | undefined {
-    return this.#open.get(path) ?? this.#closed.peek(path);
+    return this.openAt(path) ?? this.#closed.peek(path);
   }
 
   /** Registers one open of the file at `path`; a file not seen lately starts with an unknown stamp. */
@@ -63,8 +65,10 @@ export class FileTable {
       node = new FileNode(this.#nextNode, path, size, this.#maxWrite);
       this.#nextNode += 1;
     }
-    this.#closed.delete(path);
-    this.#open.set(path, node);
+    if (node.handles.size === 0) {
+      this.#closed.delete(path);
+      this.#open.set(path, node);
+    }
     const file = new OpenFile(node, handle, flags);
     node.handles.add(file);
     const id = this.#nextHandle;
@@ -85,7 +89,7 @@ export class FileTable {
     this.#handles.delete(id);
     node.handles.delete(file);
     if (node.handles.size > 0) return file;
-    if (node.path === null) this.#blocks.dropFile(node.id);
+    if (node.path === null || this.#open.get(node.path) !== node) this.#blocks.dropFile(node.id);
     else {
       this.#open.delete(node.path);
       this.#closed.set(node.path, node);
@@ -95,16 +99,14 @@ export class FileTable {
 
   /** The name `path` is gone; the file lives on as `twin` (another hard link) or, if open, nameless. */
   nameGone(path: Path, twin: Path | null): void {
-    const node = this.peek(path);
+    const node = this.#open.get(path) ?? this.#closed.peek(path);
     if (node === undefined) return;
     const isOpen = this.#open.delete(path);
     this.#closed.delete(path);
-    const takesTwin = twin !== null && this.peek(twin) === undefined;
-    node.path = takesTwin ? twin : null;
-    if (takesTwin) {
-      if (isOpen) this.#open.set(twin, node);
-      else this.#closed.set(twin, node);
-    } else if (!isOpen) this.#blocks.dropFile(node.id);
+    node.path = twin;
+    if (twin === null) {
+      if (!isOpen) this.#blocks.dropFile(node.id);
+    } else this.#place(twin, node, isOpen);
   }
 
   /** `from`, and for a directory all below it, is now called `to` (whose own file is already gone). */
@@ -112,16 +114,13 @@ export class FileTable {
     for (const [path, node] of [...this.#open]) {
       if (!isWithin(path, from)) continue;
       this.#open.delete(path);
-      node.path = rebase(path, from, to);
-      this.#open.set(node.path, node);
+      this.#place(rebase(path, from, to), node, true);
     }
     for (const path of [...this.#closed.keys()]) {
       if (!isWithin(path, from)) continue;
       const node = this.#closed.peek(path);
       this.#closed.delete(path);
-      if (node === undefined) continue;
-      node.path = rebase(path, from, to);
-      this.#closed.set(node.path, node);
+      if (node !== undefined) this.#place(rebase(path, from, to), node, false);
     }
   }
 
@@ -129,5 +128,13 @@ export class FileTable {
   clear(): void {
     for (const node of this.#closed.values()) this.#blocks.dropFile(node.id);
     this.#closed.clear();
+  }
+
+  /** Gives `node` the name; whatever was thought to have it does not. */
+  #place(path: Path, node: FileNode, isOpen: boolean): void {
+    this.nameGone(path, null);
+    node.path = path;
+    if (isOpen) this.#open.set(path, node);
+    else this.#closed.set(path, node);
   }
 }

@@ -12,14 +12,16 @@ import { AttributeOperations } from './attribute-operations.js';
 import { Content } from './content.js';
 import { FileOperations } from './file-operations.js';
 import { FileTable } from './file-table.js';
+import { Freshness } from './freshness.js';
 import type { Identity } from './identity.js';
 import { HardLinks } from './links.js';
 import { NameOperations } from './name-operations.js';
 import { Namespace } from './namespace.js';
 import { type FileNode, type Unsent, unsentOf } from './open-file.js';
+import { Opening } from './opening.js';
 import type { AttributeChanges, KernelCache, Operations, Target, WriteFlags } from './operations.js';
 import type { FsOptions } from './options.js';
-import { mustBeWritable, type Parts } from './parts.js';
+import { mustBeWritable, type Parts, type Store } from './parts.js';
 import { Remote } from './remote.js';
 import { WriteBehind } from './write-behind.js';
 
@@ -53,6 +55,7 @@ export class FileSystem implements Operations {
   readonly #parts: Parts;
   readonly #blocks: BlockCache;
   readonly #attributes: AttributeOperations;
+  readonly #opening: Opening;
   readonly #files: FileOperations;
   readonly #names: NameOperations;
   readonly #untold: Unsent[] = [];
@@ -63,7 +66,14 @@ export class FileSystem implements Operations {
     this.#blocks = new BlockCache(options.cacheBytes);
     const names = new Namespace(remote, identity, options, links, clock);
     const content = new Content(remote, this.#blocks, options);
-    const parts: Parts = {
+    const writes = new WriteBehind(remote, options.dirtyBytes, {
+      failed: (node, extent, error) => this.#writeFailed(node, extent.data.length, error),
+      confirmed: (node) => {
+        // A flush that waits for it learns the attributes; without one they are unknown.
+        if (node.path !== null && node.settling === 0) names.outdated(node.path);
+      },
+    });
+    const store: Store = {
       remote,
       options,
       identity,
@@ -71,17 +81,14 @@ export class FileSystem implements Operations {
       names,
       links,
       content,
-      files: new FileTable(this.#blocks, client.limits.maxWrite),
-      writes: new WriteBehind(remote, options.dirtyBytes, {
-        failed: (node, extent, error) => this.#writeFailed(node, extent.data.length, error),
-        confirmed: (node) => {
-          if (node.path !== null) names.outdated(node.path);
-        },
-      }),
+      writes,
+      files: new FileTable(this.#blocks, links, client.limits.maxWrite),
       kernel: null,
     };
+    const parts: Parts = Object.assign(store, { freshness: new Freshness(store) });
     this.#parts = parts;
-    this.#files = new FileOperations(parts);
+    this.#opening = new Opening(parts);
+    this.#files = new FileOperations(parts, this.#opening);
     this.#attributes = new AttributeOperations(parts, this.#files);
     this.#names = new NameOperations(parts);
   }
@@ -205,11 +212,11 @@ export class FileSystem implements Operations {
   }
 
   open(path: Path, flags: number) {
-    return this.#files.open(path, flags);
+    return this.#opening.open(path, flags);
   }
 
   create(path: Path, flags: number, mode: number) {
-    return this.#files.create(path, flags, mode);
+    return this.#opening.create(path, flags, mode);
   }
 
   read(handle: number, offset: number, size: number) {
@@ -251,7 +258,6 @@ export class FileSystem implements Operations {
     node.lostBytes += bytes;
     node.fail(error);
     content.drop(node);
-    node.writes += 1;
     if (node.path === null) return;
     names.outdated(node.path);
     kernel?.invalidateData(node.path);

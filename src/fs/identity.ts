@@ -56,8 +56,3 @@ export function toAttributes(identity: Identity, remote: SftpAttributes, nlink: 
     nlink,
   };
 }
-
-/** SFTP v3 carries times as unsigned 32-bit seconds (§5): what lies outside is clamped, as a filesystem does. */
-export function toRemoteTime(seconds: number): number {
-  return Math.min(0xffff_ffff, Math.max(0, Math.floor(seconds)));
-}

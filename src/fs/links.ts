@@ -5,59 +5,77 @@
  */
 import { LRUCache } from 'lru-cache';
 import { isWithin, type Path, rebase } from '../base/path.js';
+import type { Attributes } from './operations.js';
 
 const MAX_SHARED = 4096;
 const MAX_GROUPED = 32_768;
 
+/** What a listing shows of a file with several names; names of one file show the same. */
+export type Shared = Pick<Attributes, 'nlink' | 'size' | 'mtime' | 'uid' | 'gid'>;
+
+function looksLike(a: Shared, b: Shared): boolean {
+  return (
+    a.nlink === b.nlink && a.size === b.size && a.mtime === b.mtime && a.uid === b.uid && a.gid === b.gid
+  );
+}
+
 export class HardLinks {
   readonly #groups = new Map<Path, Set<Path>>();
-  /** Paths whose link count was seen to be above 1, with that count. */
-  readonly #shared = new LRUCache<Path, number>({ max: MAX_SHARED });
+  /** Paths whose link count was seen to be above 1, as they were then. */
+  readonly #shared = new LRUCache<Path, Shared>({ max: MAX_SHARED });
 
-  /** The regular file at `path` has `nlink` names. */
-  observe(path: Path, nlink: number): void {
-    for (const name of this.#groups.get(path) ?? [path]) {
-      if (nlink > 1) this.#shared.set(name, nlink);
+  /** A listing or a link(2) of ours showed this of the regular file at `path`. */
+  observe(path: Path, shown: Shared): void {
+    for (const name of this.twins(path)) {
+      if (shown.nlink > 1) this.#shared.set(name, shown);
       else this.#shared.delete(name);
     }
   }
 
-  /** How many names the file at `path` was last known to have, if more than one. */
-  count(path: Path): number | undefined {
-    return this.#shared.get(path);
+  /** The file at `path` has `nlink` names now. */
+  recount(path: Path, nlink: number): void {
+    const shown = this.#shared.get(path);
+    if (shown !== undefined) this.observe(path, { ...shown, nlink });
   }
 
-  /** `to` became a further name of `from`, which makes `nlink` of them. */
-  linked(from: Path, to: Path, nlink: number): void {
+  /** How many names the file at `path` was last known to have, if more than one. */
+  count(path: Path): number | undefined {
+    return this.#shared.get(path)?.nlink;
+  }
+
+  /** `to` became a further name of `from`, which now shows `shown`. */
+  linked(from: Path, to: Path, shown: Shared): void {
+    this.removed(to);
     const group = this.#groups.get(from) ?? new Set([from]);
     group.add(to);
     this.#groups.set(from, group);
     this.#groups.set(to, group);
-    this.observe(from, nlink);
+    this.observe(from, shown);
     for (const oldest of this.#groups.keys()) {
       if (this.#groups.size <= MAX_GROUPED) break;
-      for (const name of [...(this.#groups.get(oldest) ?? [])]) this.#groups.delete(name);
+      for (const name of [...this.twins(oldest)]) this.#groups.delete(name);
     }
   }
 
   /** Names that may be the same file as `path`, without itself. */
   others(path: Path): Path[] {
-    if (!this.#shared.has(path)) return [];
-    const names = new Set<Path>(this.#shared.keys());
-    for (const name of this.#groups.get(path) ?? []) names.add(name);
+    const shown = this.#shared.get(path);
+    if (shown === undefined) return [];
+    const names = new Set<Path>(this.twins(path));
+    for (const [name, other] of this.#shared.entries()) if (looksLike(shown, other)) names.add(name);
     names.delete(path);
     return [...names];
   }
 
-  /** Another name known to be the same file, or null. */
-  twin(path: Path): Path | null {
-    for (const name of this.#groups.get(path) ?? []) if (name !== path) return name;
-    return null;
+  /** Every name known to be the file at `path`, itself included. */
+  twins(path: Path): Iterable<Path> {
+    return this.#groups.get(path) ?? [path];
   }
 
-  /** Every name known to be the file at `path`, itself included. */
-  twins(path: Path): readonly Path[] {
-    return [...(this.#groups.get(path) ?? [path])];
+  /** Another name known to be the same file, or null. */
+  twin(path: Path): Path | null {
+    for (const name of this.twins(path)) if (name !== path) return name;
+    return null;
   }
 
   /** Are these two known to be one file? */
@@ -84,10 +102,10 @@ export class HardLinks {
       this.#groups.set(moved, group);
     }
     for (const path of [...this.#shared.keys()]) {
-      const count = this.#shared.peek(path);
-      if (!isWithin(path, from) || count === undefined) continue;
+      const shown = this.#shared.peek(path);
+      if (!isWithin(path, from) || shown === undefined) continue;
       this.#shared.delete(path);
-      this.#shared.set(rebase(path, from, to), count);
+      this.#shared.set(rebase(path, from, to), shown);
     }
   }
 }

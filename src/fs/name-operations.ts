@@ -6,19 +6,20 @@ import type { ByteString } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
 import { isDirectory } from '../base/mode.js';
-import { joinPath, type Path } from '../base/path.js';
+import { isWithin, joinPath, type Path, rebase } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { HARDLINK, POSIX_RENAME } from '../sftp/constants.js';
 import type { LinkOperation, Operation, RenameOperation } from '../sftp/explain.js';
-import type { DirectoryEntry, Listing, Stat } from './operations.js';
-import { changedThrough, type Parts, statOf } from './parts.js';
+import type { DirectoryEntry, Listing, Lookup, Stat } from './operations.js';
+import { changedThrough, missing, type Parts, statOf } from './parts.js';
 import { both } from './remote.js';
 
 const log = logger('names');
 
 /** An open directory: the snapshot its reader walks through. */
 interface OpenDirectory {
-  readonly path: Path;
+  /** Follows a rename; null once the directory was removed. */
+  path: Path | null;
   snapshot: readonly DirectoryEntry[];
   /** The snapshot taken at opendir serves the first read. */
   isFresh: boolean;
@@ -76,6 +77,7 @@ export class NameOperations {
     const at = remote.at(path);
     await this.#change([path], remote.client.rmdir(at), { op: 'rmdir', path: at });
     names.removed(path, true);
+    this.#moveDirectories(path, () => null);
   }
 
   async rename(from: Path, to: Path, { noReplace }: { readonly noReplace: boolean }): Promise<void> {
@@ -102,6 +104,8 @@ export class NameOperations {
       this.#nameGone(to);
       files.renamed(from, to);
       links.renamed(from, to);
+      this.#moveDirectories(to, () => null);
+      this.#moveDirectories(from, (path) => rebase(path, from, to));
     }
     names.renamed(from, to, mayBeOne);
   }
@@ -115,7 +119,7 @@ export class NameOperations {
     const nlink = names.linkCount(from) + 1;
     const stat = await this.#create(to, client.hardlink(what.from, what.to), what, nlink);
     changedThrough(this.#parts, from);
-    links.linked(from, to, nlink);
+    links.linked(from, to, stat.attributes);
     names.setLinkCount(from, nlink);
     return stat;
   }
@@ -133,11 +137,9 @@ export class NameOperations {
     const directory = this.#directory(handle);
     if (restart && !directory.isFresh) directory.snapshot = await this.#list(directory.path);
     directory.isFresh = false;
-    const { attrTtl, entryTtl, statTtl } = this.#parts.options;
     return {
       entries: directory.snapshot,
-      attrTtl: Math.min(attrTtl, statTtl),
-      entryTtl: Math.min(entryTtl, statTtl),
+      describe: (entry) => this.#describe(directory.path, entry),
     };
   }
 
@@ -156,16 +158,18 @@ export class NameOperations {
     return directory;
   }
 
-  /** Files that are being written are listed with the size programs see, or the kernel would cut them. */
-  async #list(path: Path): Promise<readonly DirectoryEntry[]> {
-    const { names, files } = this.#parts;
-    const entries = await names.list(path);
-    const open = new Map(files.openIn(path).map((node) => [node.path, node]));
-    if (open.size === 0) return entries;
-    return entries.map((entry) => {
-      const node = open.get(joinPath(path, entry.name));
-      return node === undefined ? entry : { ...entry, attributes: node.overlaid(entry.attributes) };
-    });
+  async #list(path: Path | null): Promise<readonly DirectoryEntry[]> {
+    return path === null ? [] : this.#parts.names.list(path);
+  }
+
+  /** What is known of an entry now: the snapshot is from opendir, and files change. */
+  #describe(directory: Path | null, { name }: DirectoryEntry): Lookup | undefined {
+    if (directory === null) return undefined;
+    const path = joinPath(directory, name);
+    const known = this.#parts.names.known(path);
+    if (known === undefined) return undefined;
+    if (known.value === null) return missing(this.#parts, 0);
+    return statOf(this.#parts, path, known.value, known.ttl);
   }
 
   /** A request that makes the name `path`, with the LSTAT of what it made. */
@@ -211,6 +215,12 @@ export class NameOperations {
     const removal = isTree ? client.rmdir(what.to) : client.remove(what.to);
     await remote.ask(removal, { op: isTree ? 'rmdir' : 'remove', path: what.to });
     await remote.ask(client.rename(what.from, what.to), what);
+  }
+
+  #moveDirectories(within: Path, move: (path: Path) => Path | null): void {
+    for (const directory of this.#directories.values()) {
+      if (directory.path !== null && isWithin(directory.path, within)) directory.path = move(directory.path);
+    }
   }
 
   #nameGone(path: Path): void {

@@ -8,31 +8,28 @@
  */
 import type { ByteString } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
-import { FsError } from '../base/errno.js';
-import { logger } from '../base/log.js';
-import { isDirectory, isRegular, isSymlink } from '../base/mode.js';
+import { isDirectory, isRegular, isSymlink, S_IFMT } from '../base/mode.js';
 import { isWithin, joinPath, nameOf, type Path, parentOf, ROOT } from '../base/path.js';
 import { Epochs } from '../cache/epochs.js';
 import { type Timed, TimedStore } from '../cache/timed.js';
 import { linkCountOf, type SftpAttributes, type SftpName } from '../sftp/attributes.js';
-import type { SftpHandle } from '../sftp/client.js';
 import { type Identity, toAttributes } from './identity.js';
 import type { HardLinks } from './links.js';
+import { readPages } from './listing.js';
 import type { Attributes, DirectoryEntry, KernelCache } from './operations.js';
 import type { FsOptions } from './options.js';
 import type { Remote } from './remote.js';
 
-const log = logger('names');
-
-/** READDIR requests in flight for one directory. */
-const READDIR_DEPTH = 4;
-/** A directory with more entries than this is refused (EIO): a server may never stop sending names. */
-const MAX_ENTRIES = 2_000_000;
 /** Entries of all cached listings together. */
 const LISTING_CAPACITY = 400_000;
 
-/** Names of one directory; null stands for a file that we changed since, whose attributes must be asked for. */
-type Names = Map<ByteString, Attributes | null>;
+/** A name in a listing; `isStale` once we changed the file: then only its type still holds. */
+interface Listed {
+  readonly attributes: Attributes;
+  readonly isStale: boolean;
+}
+
+type Names = Map<ByteString, Listed>;
 
 export class Namespace {
   readonly #remote: Remote;
@@ -69,10 +66,10 @@ export class Namespace {
     const listing = this.#listings.get(parentOf(path));
     if (listing === undefined) return undefined;
     const found = listing.value.get(nameOf(path));
-    if (found === null) return undefined;
+    if (found?.isStale) return undefined;
     if (found !== undefined) {
       const ttl = this.#options.statTtl - listing.age;
-      return ttl > 0 ? { value: found, ttl, age: listing.age } : undefined;
+      return ttl > 0 ? { value: found.attributes, ttl, age: listing.age } : undefined;
     }
     const ttl = this.#options.negativeTtl - listing.age;
     return ttl > 0 ? { value: null, ttl, age: listing.age } : undefined;
@@ -115,11 +112,16 @@ export class Namespace {
     return attributes;
   }
 
+  /** Has nothing touched `path` since that epoch? */
+  isCurrent(path: Path, since: number): boolean {
+    return this.#epochs.isCurrent(path, since);
+  }
+
   /** Attributes that hold from now on, after a change of our own. */
   changed(path: Path, attributes: Attributes): void {
     this.#touch(path);
     this.#store(path, attributes);
-    this.#listings.peek(parentOf(path))?.set(nameOf(path), attributes);
+    this.#listings.peek(parentOf(path))?.set(nameOf(path), { attributes, isStale: false });
   }
 
   /** A name that we made, with what the server said of it; its directory changed as well. */
@@ -152,7 +154,7 @@ export class Namespace {
     this.#targets.delete(to);
     if (target !== undefined) this.#targets.set(to, target.value, target.ttl);
     if (attributes !== null) this.changed(to, attributes);
-    else this.outdated(to);
+    else this.forget(to);
     this.outdated(parentOf(to));
   }
 
@@ -160,12 +162,15 @@ export class Namespace {
   outdated(path: Path): void {
     this.#touch(path);
     this.#attributes.delete(path);
-    if (path !== ROOT) this.#listings.peek(parentOf(path))?.set(nameOf(path), null);
+    if (path === ROOT) return;
+    const names = this.#listings.peek(parentOf(path));
+    const listed = names?.get(nameOf(path));
+    if (listed !== undefined) names?.set(nameOf(path), { ...listed, isStale: true });
   }
 
   /** The file at `path` has `nlink` names now: so say all of them that are known. */
   setLinkCount(path: Path, nlink: number): void {
-    this.#links.observe(path, nlink);
+    this.#links.recount(path, nlink);
     for (const name of this.#links.twins(path)) {
       const known = this.#attributes.get(name)?.value;
       if (known) this.changed(name, { ...known, nlink });
@@ -196,22 +201,10 @@ export class Namespace {
       if (within(key) || key === parentOf(path)) this.#listing.delete(key);
   }
 
-  /** The listing of a directory, from the cache while it may be trusted. */
+  /** The names in a directory, from the cache while it may be trusted. */
   async list(path: Path): Promise<readonly DirectoryEntry[]> {
     const names = this.#listings.get(path)?.value ?? (await this.#askListing(path));
-    const entries: DirectoryEntry[] = [];
-    const unknown: ByteString[] = [];
-    for (const [name, listed] of names) {
-      const attributes = this.#attributes.get(joinPath(path, name))?.value ?? listed;
-      if (attributes === null) unknown.push(name);
-      else entries.push({ name, attributes });
-    }
-    const asked = await Promise.all(unknown.map((name) => this.lookup(joinPath(path, name))));
-    for (const [at, attributes] of asked.entries()) {
-      const name = unknown[at];
-      if (attributes !== null && name !== undefined) entries.push({ name, attributes });
-    }
-    return entries;
+    return [...names].map(([name, { attributes }]) => ({ name, type: attributes.mode & S_IFMT }));
   }
 
   async readlink(path: Path): Promise<ByteString> {
@@ -242,50 +235,26 @@ export class Namespace {
     const since = this.epoch();
     const at = this.#remote.at(path);
     const { client } = this.#remote;
-    const handle = await this.#remote.ask(client.opendir(at), { op: 'opendir', path: at });
     const names: Names = new Map();
     try {
-      for await (const page of this.#pages(handle)) {
-        for (const entry of page) names.set(entry.filename, this.#listed(path, entry, since));
-        if (names.size > MAX_ENTRIES)
-          throw new FsError('EIO', `more than ${MAX_ENTRIES} names in a directory`);
+      const handle = await client.opendir(at);
+      for await (const page of readPages(client, handle, this.#options.syncReaddir)) {
+        for (const entry of page) {
+          names.set(entry.filename, { attributes: this.#listed(path, entry, since), isStale: false });
+        }
       }
     } catch (error) {
       throw await this.#remote.failure(error, { op: 'opendir', path: at });
-    } finally {
-      client.close(handle).catch((error: unknown) => log('closing a directory: %s', error));
     }
     if (this.#epochs.isCurrent(path, since)) this.#listings.set(path, names, this.#options.dirTtl);
     return names;
-  }
-
-  async *#pages(handle: SftpHandle): AsyncGenerator<readonly SftpName[]> {
-    const { client } = this.#remote;
-    const depth = this.#options.syncReaddir ? 1 : READDIR_DEPTH;
-    const inFlight: Promise<readonly SftpName[] | null>[] = [];
-    const send = () => {
-      const request = client.readdir(handle);
-      // Awaited below in its turn; until then a failure must not count as unhandled.
-      request.catch(() => undefined);
-      inFlight.push(request);
-    };
-    for (let sent = 0; sent < depth; sent += 1) send();
-    for (let next = inFlight.shift(); next !== undefined; next = inFlight.shift()) {
-      const page = await next;
-      if (page === null) {
-        await Promise.allSettled(inFlight);
-        return;
-      }
-      send();
-      yield page;
-    }
   }
 
   #listed(directory: Path, entry: SftpName, since: number): Attributes {
     const path = joinPath(directory, entry.filename);
     const nlink = linkCountOf(entry.longname) ?? 1;
     const attributes = toAttributes(this.#identity, entry.attributes, nlink);
-    if (isRegular(attributes.mode)) this.#links.observe(path, nlink);
+    if (isRegular(attributes.mode)) this.#links.observe(path, attributes);
     if (this.#epochs.isCurrent(path, since)) this.#store(path, attributes);
     return attributes;
   }

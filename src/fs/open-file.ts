@@ -42,6 +42,8 @@ export class FileNode {
   lostBytes = 0;
   /** Counts writes, so that an answer that crossed one is recognised. */
   writes = 0;
+  /** Flushes under way, each of which will learn the attributes behind its last write. */
+  settling = 0;
   readonly handles = new Set<OpenFile>();
   /** Written, not sent. */
   readonly buffer: WriteBuffer;
@@ -59,6 +61,17 @@ export class FileNode {
 
   get isDirty(): boolean {
     return !this.buffer.isEmpty || this.unconfirmed.size > 0;
+  }
+
+  /** One past the last byte that is written and not confirmed; 0 if there is none. */
+  get unconfirmedEnd(): number {
+    const extents = [...this.unconfirmed, ...this.buffer.overlapping(0, Number.MAX_SAFE_INTEGER)];
+    return Math.max(0, ...extents.map(({ offset, data }) => offset + data.length));
+  }
+
+  /** Is this the state of the server that cached content belongs to? */
+  matches({ size, mtime }: Stamp): boolean {
+    return this.stamp !== null && this.stamp.size === size && this.stamp.mtime === mtime;
   }
 
   /** A handle that the server lets us write through, preferring `wanted`. */
@@ -103,13 +116,20 @@ export class OpenFile {
     this.sync = (flags & O_DSYNC) !== 0;
   }
 
-  /** Throws the error of an earlier write, once. */
+  /** Throws the error of an earlier write, once; it is put back if the program never hears of it. */
   takeFailure(): void {
-    const failure = this.failure;
-    this.failure = null;
+    const { failure, node } = this;
     if (failure === null) return;
-    this.node.lostBytes = 0;
-    throw new FsError(failure.code, failure.message, { cause: failure });
+    const { lostBytes } = node;
+    this.failure = null;
+    node.lostBytes = 0;
+    throw new FsError(failure.code, failure.message, {
+      cause: failure,
+      undelivered: () => {
+        this.failure ??= failure;
+        node.lostBytes += lostBytes;
+      },
+    });
   }
 }
 

@@ -63,14 +63,18 @@ export interface Opened {
 
 export interface DirectoryEntry {
   readonly name: ByteString;
-  readonly attributes: Attributes;
+  /** The file type, S_IFMT bits. */
+  readonly type: number;
 }
 
 /** A snapshot of a directory, without `.` and `..`. */
 export interface Listing {
   readonly entries: readonly DirectoryEntry[];
-  readonly attrTtl: number;
-  readonly entryTtl: number;
+  /**
+   * What may be said of an entry at this moment: null attributes for a name that we removed since, undefined
+   * for one of which nothing is known any more.
+   */
+  describe(entry: DirectoryEntry): Lookup | undefined;
 }
 
 /** statvfs(3). */
@@ -141,10 +145,11 @@ export interface Operations {
  * nothing is awaited, and a path the kernel does not know is ignored.
  */
 export interface KernelCache {
-  /** The name at `path` (a dentry, positive or negative) is no longer valid. */
+  /**
+   * The file that had the name `path` does not have it any more, though we neither removed nor renamed it: the
+   * driver takes the name from its node at once, so that the next lookup makes another.
+   */
   invalidateEntry(path: Path): void;
-  /** Attributes of the file at `path` are stale. */
-  invalidateAttributes(path: Path): void;
   /** Attributes and pages of the file at `path` are stale. */
   invalidateData(path: Path): void;
 }

@@ -4,6 +4,7 @@ import { FsError } from '../base/errno.js';
 import type { Path } from '../base/path.js';
 import type { Content } from './content.js';
 import type { FileTable } from './file-table.js';
+import type { Freshness } from './freshness.js';
 import type { Identity } from './identity.js';
 import type { HardLinks } from './links.js';
 import type { Namespace } from './namespace.js';
@@ -12,7 +13,8 @@ import type { FsOptions } from './options.js';
 import type { Remote } from './remote.js';
 import type { WriteBehind } from './write-behind.js';
 
-export interface Parts {
+/** What is known and under way. */
+export interface Store {
   readonly remote: Remote;
   readonly options: FsOptions;
   readonly identity: Identity;
@@ -23,6 +25,10 @@ export interface Parts {
   readonly content: Content;
   readonly writes: WriteBehind;
   kernel: KernelCache | null;
+}
+
+export interface Parts extends Store {
+  readonly freshness: Freshness;
 }
 
 /** EROFS for a change on a mount with `ro`: the kernel asks only when it was remounted or another user may. */
@@ -36,7 +42,8 @@ export function statOf(parts: Parts, path: Path | null, attributes: Attributes, 
   const node = path === null ? undefined : parts.files.openAt(path);
   return {
     attributes: node?.overlaid(attributes) ?? attributes,
-    attrTtl: Math.min(attrTtl, ttl),
+    // The time of a file that is being written is asked for when somebody wants it.
+    attrTtl: node?.isDirty ? 0 : Math.min(attrTtl, ttl),
     entryTtl: Math.min(entryTtl, ttl),
   };
 }
@@ -55,6 +62,8 @@ export function changedThrough(parts: Parts, path: Path | null): void {
   for (const other of parts.links.others(path)) {
     parts.names.outdated(other);
     const node = parts.files.peek(other);
+    // Names of one file that we know of share its node, which is up to date.
+    if (parts.links.areTwins(path, other)) continue;
     if (node !== undefined && !node.isDirty) parts.content.drop(node);
     parts.kernel?.invalidateData(other);
   }

@@ -9,9 +9,11 @@
  * by itself after a moment.
  */
 import { decodeText } from '../base/bytes.js';
-import type { FsError } from '../base/errno.js';
+import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
 import type { Extent } from '../cache/write-buffer.js';
+import { SSH_FX_FAILURE } from '../sftp/constants.js';
+import { SftpStatusError } from '../sftp/errors.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { Remote } from './remote.js';
 
@@ -111,12 +113,8 @@ export class WriteBehind {
 
   async #deliver({ file, extent, finish }: Pending): Promise<void> {
     const { node } = file;
-    const { client } = this.#remote;
-    try {
-      await client.write(file.handle, extent.offset, extent.data);
-    } catch (error) {
-      const path = node.path === null ? null : this.#remote.at(node.path);
-      const failure = await this.#remote.failure(error, { op: 'write', path });
+    const failure = await this.#write(file, extent);
+    if (failure !== null) {
       const name = node.path === null ? 'a removed file' : decodeText(node.path);
       log('%d bytes at %d of %s: %s', extent.data.length, extent.offset, name, failure);
       this.#listener.failed(node, extent, failure);
@@ -128,6 +126,34 @@ export class WriteBehind {
     finish();
     this.#pump();
     if (this.dirtyBytes <= this.#dirtyBytes) this.#wake();
+  }
+
+  /**
+   * A "Failure" that is neither a full disk nor a read-only one is tried once more: if the same write fails
+   * again, a quota is the likely reason, which SFTP v3 cannot say.
+   */
+  async #write(file: OpenFile, extent: Extent): Promise<FsError | null> {
+    const { client } = this.#remote;
+    const { path } = file.node;
+    const what = { op: 'write', path: path === null ? null : this.#remote.at(path) } as const;
+    try {
+      await client.write(file.handle, extent.offset, extent.data);
+      return null;
+    } catch (error) {
+      const failure = await this.#remote.failure(error, what);
+      const isPlain = error instanceof SftpStatusError && error.code === SSH_FX_FAILURE;
+      // Behind later writes it must not be sent again: it would undo them where they overlap.
+      if (!isPlain || failure.code !== 'EIO' || file.node.unconfirmed.size > 1) return failure;
+    }
+    try {
+      await client.write(file.handle, extent.offset, extent.data);
+      return null;
+    } catch (error) {
+      const failure = await this.#remote.failure(error, what);
+      return failure.code === 'EIO' && error instanceof SftpStatusError
+        ? new FsError('EDQUOT', failure.message, { cause: failure })
+        : failure;
+    }
   }
 
   #sendLater(file: OpenFile): void {

@@ -4,6 +4,7 @@
  * preemption signal of a Go program) gets a grace time, so that it does not break a call about to succeed.
  */
 import { readFileSync } from 'node:fs';
+import { OPCODE } from './protocol/constants.js';
 
 /** How long a request goes on under a signal that the program handles, in milliseconds. */
 export const INTERRUPT_GRACE_MS = 1000;
@@ -29,6 +30,29 @@ export function interruptVerdict(signals: ThreadSignals | null): 'now' | 'grace'
   const survives = signals.blocked | signals.ignored | signals.caught | HARMLESS;
   return (signals.pending & ~survives) !== 0n ? 'now' : 'grace';
 }
+
+/**
+ * May the program be told EINTR although it goes on? Only for what changes nothing: it will call again, and a
+ * change that was made all the same would then be made twice.
+ */
+export function isRepeatable(opcode: number): boolean {
+  return REPEATABLE.has(opcode);
+}
+
+const REPEATABLE: ReadonlySet<number> = new Set([
+  OPCODE.LOOKUP,
+  OPCODE.GETATTR,
+  OPCODE.READLINK,
+  OPCODE.READ,
+  OPCODE.STATFS,
+  OPCODE.FSYNC,
+  OPCODE.OPENDIR,
+  OPCODE.READDIR,
+  OPCODE.READDIRPLUS,
+  OPCODE.FSYNCDIR,
+  OPCODE.ACCESS,
+  OPCODE.LSEEK,
+]);
 
 /** The signal sets in the text of /proc/PID/status; null when a line is missing or not a number. */
 export function parseThreadSignals(status: string): ThreadSignals | null {

@@ -45,19 +45,13 @@ export class KernelNotifier implements KernelCache {
     const parent = this.#nodes.find(parentOf(path));
     if (parent === undefined) return;
     const name: ByteString = nameOf(path);
+    this.#nodes.unlink(parent, name);
     this.#enqueue(`entry ${parent.id}/${name}`, () => invalEntry(parent.id, name));
-  }
-
-  invalidateAttributes(path: Path): void {
-    const node = this.#nodes.find(path);
-    if (node === undefined || this.#queue.has(`data ${node.id}`)) return;
-    this.#enqueue(`attributes ${node.id}`, () => invalInode(node.id, false));
   }
 
   invalidateData(path: Path): void {
     const node = this.#nodes.find(path);
     if (node === undefined) return;
-    this.#queue.delete(`attributes ${node.id}`);
     this.#enqueue(`data ${node.id}`, () => invalInode(node.id, true));
   }
 

@@ -10,10 +10,17 @@ import { logger } from '../base/log.js';
 import type { KernelCache, Operations } from '../fs/operations.js';
 import { HANDLERS } from './handlers/table.js';
 import { type Completion, decode, type State } from './handlers/types.js';
-import { INTERRUPT_GRACE_MS, interruptVerdict, readThreadSignals, type ThreadSignals } from './interrupts.js';
+import {
+  INTERRUPT_GRACE_MS,
+  interruptVerdict,
+  isRepeatable,
+  readThreadSignals,
+  type ThreadSignals,
+} from './interrupts.js';
 import { NodeTable } from './nodes.js';
 import { KernelNotifier } from './notify.js';
 import { OpenFiles } from './open-files.js';
+import { PathGate } from './path-gate.js';
 import { OPCODE, opcodeName, SIZEOF_IN_HEADER } from './protocol/constants.js';
 import { encodeInitOut, type InitOptions, type InitOut, negotiate } from './protocol/init.js';
 import { invalInode, outHeader } from './protocol/replies.js';
@@ -74,7 +81,7 @@ interface Pending {
   graceTimer: NodeJS.Timeout | null;
 }
 
-type Outcome = { readonly completion: Completion } | { readonly errno: number };
+type Outcome = { readonly completion: Completion } | { readonly error: unknown };
 
 export class FuseSession {
   readonly #state: State;
@@ -99,6 +106,7 @@ export class FuseSession {
       operations: options.operations,
       nodes,
       open: new OpenFiles(),
+      gate: new PathGate(),
       // A request may await this one: without pages, the kernel takes no lock that a request could hold.
       dropAttributes: (nodeid) => this.#transport.notify(invalInode(nodeid, false)).catch(() => undefined),
     };
@@ -159,7 +167,7 @@ export class FuseSession {
       (completion) => this.#settle(pending, { completion }),
       (error: unknown) => {
         if (!(error instanceof FsError)) log('%s failed: %o', opcodeName(header.opcode), error);
-        this.#settle(pending, { errno: errnoOf(error) });
+        this.#settle(pending, { error });
       },
     );
   }
@@ -219,14 +227,16 @@ export class FuseSession {
     const { header } = pending;
     if (this.#pending.get(header.unique) !== pending) {
       if ('completion' in outcome) outcome.completion.abandon?.();
+      else if (outcome.error instanceof FsError) outcome.error.undelivered?.();
       return;
     }
     this.#pending.delete(header.unique);
     if (pending.graceTimer !== null) clearTimeout(pending.graceTimer);
     this.#count(header.opcode, this.#clock.monotonic() - pending.since);
-    if ('errno' in outcome) {
-      log('%s %d: errno %d', opcodeName(header.opcode), header.nodeid, outcome.errno);
-      this.#reply(header, outcome.errno, []);
+    if ('error' in outcome) {
+      const errno = errnoOf(outcome.error);
+      log('%s %d: errno %d', opcodeName(header.opcode), header.nodeid, errno);
+      this.#reply(header, errno, []);
       return;
     }
     const { completion } = outcome;
@@ -254,9 +264,9 @@ export class FuseSession {
       this.#reply(interrupt, ERRNO.EAGAIN, []);
       return;
     }
-    const stop = () => this.#settle(pending, { errno: ERRNO.EINTR });
+    const stop = () => this.#settle(pending, { error: new FsError('EINTR') });
     if (interruptVerdict(this.#threadSignals(pending.header.pid)) === 'now') stop();
-    else pending.graceTimer ??= setTimeout(stop, INTERRUPT_GRACE_MS);
+    else if (isRepeatable(pending.header.opcode)) pending.graceTimer ??= setTimeout(stop, INTERRUPT_GRACE_MS);
   }
 
   #count(opcode: number, milliseconds: number): void {

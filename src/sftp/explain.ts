@@ -7,7 +7,7 @@
 import type { ByteString } from '../base/bytes.js';
 import { type ErrnoName, FsError } from '../base/errno.js';
 import { isDirectory, isSymlink } from '../base/mode.js';
-import { isWithin } from '../base/path.js';
+import { isWithin, NAME_MAX } from '../base/path.js';
 import {
   SSH_FX_BAD_MESSAGE,
   SSH_FX_FAILURE,
@@ -65,7 +65,6 @@ export interface FileOperation {
 /** What was tried, with the server's paths. */
 export type Operation = PathOperation | RenameOperation | LinkOperation | OpenOperation | FileOperation;
 
-const NAME_MAX = 255;
 /** PATH_MAX counts the NUL at the end. */
 const PATH_MAX = 4096;
 

@@ -11,10 +11,10 @@ import type {
   ParsedKey,
 } from 'ssh2';
 import { logger } from '../base/log.js';
+import { printable } from '../base/printable.js';
 import { agentKeys, agentSocket, SingleKeyAgent } from './agents.js';
 import { ConnectError, describeServer } from './errors.js';
 import { defaultKeyFiles, type Identity, type KeyProblem, loadIdentity, unlock } from './key-files.js';
-import { printable } from './printable.js';
 import { type ConnectSettings, expandHome, type Prompter, type Surroundings } from './settings.js';
 
 const log = logger('ssh');
@@ -34,6 +34,8 @@ export class Authentication {
   readonly #giveUp: (error: unknown) => void;
   readonly #attempted = new Map<string, number>();
   readonly #problems: string[] = [];
+  /** Problems that nobody has heard of; the sentence of a failed login tells them as well. */
+  readonly #untold: string[] = [];
   #accepted: readonly string[] = [];
 
   /** @param giveUp told, once, why no further attempt is made. */
@@ -132,7 +134,12 @@ export class Authentication {
 
   #report({ message }: KeyProblem): void {
     this.#problems.push(message);
-    this.#prompter.info(`Warning: ${message}`);
+    this.#untold.push(message);
+  }
+
+  /** Warns of keys that could not be used: before a person is asked, or once the login went well without them. */
+  warn(): void {
+    for (const message of this.#untold.splice(0)) this.#prompter.info(`Warning: ${message}`);
   }
 
   /** A key file as something that signs; null when it cannot. */
@@ -243,6 +250,7 @@ export class Authentication {
 
   /** A prompt that is broken off (Ctrl-C) ends the login, wherever it was asked. */
   async #ask(question: () => Promise<string>): Promise<string> {
+    this.warn();
     try {
       return await question();
     } catch (error) {

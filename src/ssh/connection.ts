@@ -52,6 +52,7 @@ export async function connect(
     );
     aborter.signal.addEventListener('abort', () => connection.fail(aborter.signal.reason), { once: true });
     await connection.start(hostKeys, authentication, asking);
+    authentication.warn();
     return connection;
   } finally {
     deadline.finish();

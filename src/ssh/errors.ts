@@ -2,7 +2,7 @@
  * What can go wrong between "mount this" and an open SFTP channel, each with a sentence for a person. The
  * kind tells a caller whether trying again can help; the message names host and port as they were typed.
  */
-import { printable } from './printable.js';
+import { printable } from '../base/printable.js';
 
 export type ConnectErrorKind =
   | 'resolve'

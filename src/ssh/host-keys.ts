@@ -6,6 +6,7 @@
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { logger } from '../base/log.js';
+import { printable } from '../base/printable.js';
 import { ConnectError, type ConnectErrorKind, describeServer } from './errors.js';
 import {
   fingerprint,
@@ -19,7 +20,6 @@ import {
   parseKnownHosts,
   type Verdict,
 } from './known-hosts.js';
-import { printable } from './printable.js';
 import { type ConnectSettings, expandHome, type Prompter, type Surroundings } from './settings.js';
 
 const log = logger('ssh');

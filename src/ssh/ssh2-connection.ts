@@ -7,11 +7,11 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2';
 import { logger } from '../base/log.js';
+import { printable } from '../base/printable.js';
 import type { Authentication } from './authentication.js';
 import { ChannelStream } from './channel.js';
 import { ConnectError, describeServer, explain, type Phase } from './errors.js';
 import type { HostKeys } from './host-keys.js';
-import { printable } from './printable.js';
 import type { ConnectSettings, Prompter } from './settings.js';
 
 const log = logger('ssh');

@@ -88,7 +88,6 @@ export async function openDirect(
   });
   const kernel: KernelCache = {
     invalidateEntry: (at) => forgotten.push(`entry ${at}`),
-    invalidateAttributes: (at) => forgotten.push(`attributes ${at}`),
     invalidateData: (at) => forgotten.push(`data ${at}`),
   };
   fs.attachKernel(kernel);

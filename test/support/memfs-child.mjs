@@ -151,11 +151,12 @@ const operations = {
   readdir: async (handle) => {
     const { path, file } = handles.get(handle) ?? fail('EBADF');
     if (!isDirectory(file)) fail('ENOTDIR');
+    const at = (name) => attributes(fileAt(joinPath(path, name)));
     const entries = childrenOf(path).map((key) => ({
       name: nameOf(key),
-      attributes: attributes(fileAt(joinPath(path, nameOf(key)))),
+      type: at(nameOf(key)).mode & 0o170000,
     }));
-    return { entries, ...TTL };
+    return { entries, describe: ({ name }) => ({ attributes: at(name), ...TTL }) };
   },
   releasedir: async (handle) => void handles.delete(handle),
   fsyncdir: async () => undefined,

@@ -115,8 +115,8 @@ export class SshFixture {
     writeFileSync(this.knownHosts, formatKnownHost(knownHostName('127.0.0.1', port), key.blob));
   }
 
-  keyFile(contents: string, mode = 0o600): string {
-    const path = join(this.#home, 'key');
+  keyFile(contents: string, mode = 0o600, name = 'key'): string {
+    const path = join(this.#home, name);
     writeFileSync(path, contents);
     chmodSync(path, mode);
     return path;

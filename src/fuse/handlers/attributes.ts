@@ -9,25 +9,47 @@ import { DONE, decode, type Handler, nodeOf, pathOf, payload, targetOf } from '.
 export const getattr: Handler = async (state, header, reader) => {
   const { fh } = decode(reader, readGetattrIn);
   const node = nodeOf(state, header.nodeid);
-  const stat = await state.operations.getattr(targetOf(state, node, fh));
-  return payload(attrOut(node.ino, stat.attributes, stat.attrTtl));
+  for (;;) {
+    const { target, stat } = await state.gate.using(
+      () => state.nodes.pathOf(node),
+      async () => {
+        const target = targetOf(state, node, fh);
+        return { target, stat: await state.operations.getattr(target) };
+      },
+    );
+    // A name that turned out to be another file's was taken from the node: then its handle is asked.
+    if (state.nodes.pathOf(node) === target.path) {
+      return payload(attrOut(node.ino, stat.attributes, stat.attrTtl));
+    }
+  }
 };
 
 export const setattr: Handler = async (state, header, reader) => {
   const { fh, changes } = decode(reader, readSetattrIn);
   const node = nodeOf(state, header.nodeid);
-  const stat = await state.operations.setattr(targetOf(state, node, fh), changes);
+  const stat = await state.gate.using(
+    () => state.nodes.pathOf(node),
+    async () => state.operations.setattr(targetOf(state, node, fh), changes),
+  );
   return payload(attrOut(node.ino, stat.attributes, stat.attrTtl));
 };
 
 export const readlink: Handler = async (state, header) => {
-  const target = await state.operations.readlink(pathOf(state, nodeOf(state, header.nodeid)));
+  const node = nodeOf(state, header.nodeid);
+  const target = await state.gate.using(
+    () => pathOf(state, node),
+    (path) => state.operations.readlink(path),
+  );
   return payload(toBuffer(target));
 };
 
 export const access: Handler = async (state, header, reader) => {
   const { mask } = decode(reader, readAccessIn);
-  await state.operations.access(pathOf(state, nodeOf(state, header.nodeid)), mask);
+  const node = nodeOf(state, header.nodeid);
+  await state.gate.using(
+    () => pathOf(state, node),
+    (path) => state.operations.access(path, mask),
+  );
   return DONE;
 };
 

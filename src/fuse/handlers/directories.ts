@@ -16,7 +16,11 @@ const DOT_DOT = '..' as ByteString;
 
 export const opendir: Handler = async (state, header, reader) => {
   decode(reader, readOpenIn);
-  const handle = await state.operations.opendir(pathOf(state, nodeOf(state, header.nodeid)));
+  const node = nodeOf(state, header.nodeid);
+  const handle = await state.gate.using(
+    () => pathOf(state, node),
+    (path) => state.operations.opendir(path),
+  );
   return {
     deliver: () => {
       state.open.addDirectory(handle);
@@ -35,7 +39,7 @@ interface Window {
 /** Packs the part of the listing from `offset` on; each READDIRPLUS entry that goes out counts as a lookup. */
 function pack(state: State, node: Node, listing: Listing, { offset, size, plus }: Window): Buffer {
   const packer = new DirentPacker(Math.min(size, MAX_LISTING_BYTES), plus);
-  const { entries, attrTtl, entryTtl } = listing;
+  const { entries } = listing;
   for (let index = offset; index < entries.length + 2; index++) {
     const next = index + 1;
     const listed = entries[index - 2];
@@ -46,14 +50,23 @@ function pack(state: State, node: Node, listing: Listing, { offset, size, plus }
       packer.add({ name, ino, mode: S_IFDIR, next });
       continue;
     }
-    const { name, attributes } = listed;
+    const { name, type } = listed;
     if (!packer.fits(name)) break;
-    const { mode } = attributes;
-    if (plus) {
-      const { id: nodeid, ino } = state.nodes.lookup(node, name, mode);
-      packer.add({ name, ino, mode, next, entry: { nodeid, ino, attributes, attrTtl, entryTtl } });
+    const found = plus ? listing.describe(listed) : undefined;
+    if (found?.attributes === null) continue;
+    if (found === undefined) {
+      // An entry without attributes: the kernel looks it up if anybody wants them.
+      packer.add({ name, ino: state.nodes.inoOf(node, name), mode: type, next });
     } else {
-      packer.add({ name, ino: state.nodes.inoOf(node, name), mode, next });
+      const { attributes, attrTtl, entryTtl } = found;
+      const { id: nodeid, ino } = state.nodes.lookup(node, name, attributes.mode);
+      packer.add({
+        name,
+        ino,
+        mode: attributes.mode,
+        next,
+        entry: { nodeid, ino, attributes, attrTtl, entryTtl },
+      });
     }
   }
   return packer.finish();

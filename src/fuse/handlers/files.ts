@@ -25,28 +25,46 @@ const MAX_CHUNKS = 1000;
 export const open: Handler = async (state, header, reader) => {
   const { flags } = decode(reader, readOpenIn);
   const node = nodeOf(state, header.nodeid);
-  const opened = await state.operations.open(pathOf(state, node), flags);
+  const { path, opened } = await state.gate.using(
+    () => pathOf(state, node),
+    async (path) => ({ path, opened: await state.operations.open(path, flags) }),
+  );
+  const abandon = () => {
+    state.open.removeFile(opened.handle);
+    void state.operations.release(opened.handle);
+  };
+  if (state.nodes.pathOf(node) !== path) {
+    // The name turned out to be another file's: the kernel walks again on ESTALE, and finds that one.
+    abandon();
+    throw new FsError('ESTALE', `node ${node.id} was replaced on the server`);
+  }
   if (opened.staleAttributes) await state.dropAttributes(node.id);
   return {
     deliver: () => {
       state.open.addFile(opened.handle, node.id);
       return [openOut(opened)];
     },
-    abandon: () => void state.operations.release(opened.handle),
+    abandon,
   };
 };
 
 export const create: Handler = async (state, header, reader) => {
   const { flags, mode, name } = decode(reader, readCreateIn);
   const parent = nodeOf(state, header.nodeid);
-  const created = await state.operations.create(childPath(state, parent, name), flags, mode);
+  const created = await state.gate.using(
+    () => childPath(state, parent, name),
+    (path) => state.operations.create(path, flags, mode),
+  );
   return {
     deliver: () => {
       const { node, entry } = deliverEntry(state, parent, name, created);
       state.open.addFile(created.handle, node.id);
       return [entry, openOut(created)];
     },
-    abandon: () => void state.operations.release(created.handle),
+    abandon: () => {
+      state.open.removeFile(created.handle);
+      void state.operations.release(created.handle);
+    },
   };
 };
 

@@ -33,12 +33,12 @@ import {
 export const lookup: Handler = async (state, header, reader) => {
   const name = decode(reader, readName);
   const parent = nodeOf(state, header.nodeid);
-  const path = childPath(state, parent, name);
-  const found = await state.operations.lookup(path);
+  const found = await state.gate.using(
+    () => childPath(state, parent, name),
+    (path) => state.operations.lookup(path),
+  );
   const { attributes, attrTtl, entryTtl } = found;
   if (attributes === null) {
-    // The directory moved while the server was asked about its old path: the kernel walks again on ESTALE.
-    if (childPath(state, parent, name) !== path) throw new FsError('ESTALE');
     if (entryTtl > 0) return payload(negativeEntryOut(entryTtl));
     throw new FsError('ENOENT');
   }
@@ -55,7 +55,7 @@ async function make(
   call: (path: Path) => Promise<Stat>,
 ): Promise<Completion> {
   const parent = nodeOf(state, header.nodeid);
-  const made = await call(childPath(state, parent, name));
+  const made = await state.gate.using(() => childPath(state, parent, name), call);
   state.nodes.unlink(parent, name);
   return { deliver: () => [deliverEntry(state, parent, name, made).entry] };
 }
@@ -75,31 +75,45 @@ export const symlink: Handler = async (state, header, reader) => {
   return make(state, header, name, (path) => state.operations.symlink(path, target));
 };
 
-export const unlink: Handler = async (state, header, reader) => {
-  const name = decode(reader, readName);
+async function remove(
+  state: State,
+  header: InHeader,
+  name: ByteString,
+  call: (path: Path) => Promise<void>,
+): Promise<Completion> {
   const parent = nodeOf(state, header.nodeid);
-  await state.operations.unlink(childPath(state, parent, name));
-  state.nodes.unlink(parent, name);
+  const path = () => childPath(state, parent, name);
+  await state.gate.changing(
+    () => [path()],
+    async () => {
+      await call(path());
+      state.nodes.unlink(parent, name);
+    },
+  );
   return DONE;
-};
+}
 
-export const rmdir: Handler = async (state, header, reader) => {
-  const name = decode(reader, readName);
-  const parent = nodeOf(state, header.nodeid);
-  await state.operations.rmdir(childPath(state, parent, name));
-  state.nodes.unlink(parent, name);
-  return DONE;
-};
+export const unlink: Handler = async (state, header, reader) =>
+  remove(state, header, decode(reader, readName), (path) => state.operations.unlink(path));
+
+export const rmdir: Handler = async (state, header, reader) =>
+  remove(state, header, decode(reader, readName), (path) => state.operations.rmdir(path));
 
 async function doRename(state: State, header: InHeader, args: RenameIn): Promise<Completion> {
   // RENAME_EXCHANGE and RENAME_WHITEOUT have no counterpart in SFTP.
   if ((args.flags & ~RENAME_NOREPLACE) !== 0) throw new FsError('EINVAL');
   const from = nodeOf(state, header.nodeid);
   const to = nodeOf(state, args.newdir);
-  await state.operations.rename(childPath(state, from, args.oldname), childPath(state, to, args.newname), {
-    noReplace: (args.flags & RENAME_NOREPLACE) !== 0,
-  });
-  state.nodes.rename(from, args.oldname, to, args.newname);
+  const oldPath = () => childPath(state, from, args.oldname);
+  const newPath = () => childPath(state, to, args.newname);
+  const noReplace = (args.flags & RENAME_NOREPLACE) !== 0;
+  await state.gate.changing(
+    () => [oldPath(), newPath()],
+    async () => {
+      await state.operations.rename(oldPath(), newPath(), { noReplace });
+      state.nodes.rename(from, args.oldname, to, args.newname);
+    },
+  );
   return DONE;
 }
 
@@ -114,7 +128,10 @@ export const link: Handler = async (state, header, reader) => {
   const node = nodeOf(state, oldnodeid);
   if (isDirectory(node.type)) throw new FsError('EPERM');
   const parent = nodeOf(state, header.nodeid);
-  const stat = await state.operations.link(pathOf(state, node), childPath(state, parent, newname));
+  const stat = await state.gate.using(
+    () => pathOf(state, node),
+    (path) => state.operations.link(path, childPath(state, parent, newname)),
+  );
   state.nodes.link(node, parent, newname);
   return {
     deliver: () => {

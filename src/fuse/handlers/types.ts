@@ -9,6 +9,7 @@ import { isValidName, joinPath, NAME_MAX, type Path } from '../../base/path.js';
 import type { Attributes, Operations, Target } from '../../fs/operations.js';
 import type { Node, NodeTable } from '../nodes.js';
 import type { OpenFiles } from '../open-files.js';
+import type { PathGate } from '../path-gate.js';
 import { entryOut } from '../protocol/replies.js';
 import type { InHeader } from '../protocol/requests.js';
 import type { WireReader } from '../protocol/wire.js';
@@ -18,6 +19,8 @@ export interface State {
   readonly operations: Operations;
   readonly nodes: NodeTable;
   readonly open: OpenFiles;
+  /** Every call by path goes through it, so that the path means the kernel's node while the call runs. */
+  readonly gate: PathGate;
   /** Makes the kernel ask for the attributes of a node anew; never rejects. */
   dropAttributes(nodeid: number): Promise<void>;
 }

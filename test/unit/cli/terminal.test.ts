@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { ToCommand } from '../../../src/cli/ipc.js';
 import { RemotePrompter } from '../../../src/cli/prompter.js';
-import { printable, Terminal } from '../../../src/cli/terminal.js';
+import { Terminal } from '../../../src/cli/terminal.js';
 
 class FakeTty extends EventEmitter {
   raw = false;
@@ -91,10 +91,6 @@ describe('questions on the terminal', () => {
     tty.emit('data', 'two\r');
     expect(await answers).toEqual(['one', 'two']);
     expect(tty.written).toBe('1? \n2? \n');
-  });
-
-  it('strips control characters from a server that paints on the screen', () => {
-    expect(printable('a\x1b[2J\x07b\u009bc\nd\r')).toBe('a[2Jbc\nd');
   });
 });
 

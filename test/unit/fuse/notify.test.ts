@@ -24,17 +24,14 @@ function setup() {
 
 describe('notifications', () => {
   it('go out one after another, in order, and wait for nobody', async () => {
-    const { dir, file, sent, gates, notifier } = setup();
+    const { dir, sent, gates, notifier } = setup();
     notifier.invalidateEntry(ascii('d/f'));
-    notifier.invalidateAttributes(ascii('d'));
-    notifier.invalidateData(ascii('d/f'));
+    notifier.invalidateData(ascii('d'));
     await settle();
     expect(sent).toEqual([invalEntry(dir.id, ascii('f'))]);
     gates[0]?.resolve();
     await settle();
-    gates[1]?.resolve();
-    await settle();
-    expect(sent.slice(1)).toEqual([invalInode(dir.id, false), invalInode(file.id, true)]);
+    expect(sent.slice(1)).toEqual([invalInode(dir.id, true)]);
   });
 
   it('a name the kernel holds as missing can be taken back', async () => {
@@ -48,19 +45,23 @@ describe('notifications', () => {
     const { sent, notifier } = setup();
     notifier.invalidateEntry(ascii(''));
     notifier.invalidateEntry(ascii('other/f'));
-    notifier.invalidateAttributes(ascii('d/other'));
+    notifier.invalidateData(ascii('d/other'));
     notifier.invalidateData(ascii('other'));
     await settle();
     expect(sent).toEqual([]);
   });
 
-  it('repeats that wait are told once, and data includes attributes', async () => {
+  it('a name that is another file’s is taken from its node at once', async () => {
+    const { nodes, file, notifier } = setup();
+    notifier.invalidateEntry(ascii('d/f'));
+    expect(nodes.pathOf(file)).toBeNull();
+    expect(nodes.find(ascii('d/f'))).toBeUndefined();
+  });
+
+  it('repeats that wait are told once', async () => {
     const { file, sent, gates, notifier } = setup();
-    notifier.invalidateEntry(ascii('d'));
-    for (let times = 0; times < 5; times++) {
-      notifier.invalidateAttributes(ascii('d/f'));
-      notifier.invalidateData(ascii('d/f'));
-    }
+    notifier.invalidateEntry(ascii('d/other'));
+    for (let times = 0; times < 5; times++) notifier.invalidateData(ascii('d/f'));
     expect(notifier.queued).toBe(1);
     gates[0]?.resolve();
     await settle();
@@ -78,8 +79,8 @@ describe('notifications', () => {
 
   it('a refusal (ENOENT) stops nothing', async () => {
     const { sent, gates, notifier } = setup();
-    notifier.invalidateEntry(ascii('d'));
     notifier.invalidateEntry(ascii('d/f'));
+    notifier.invalidateEntry(ascii('d'));
     gates[0]?.reject(new Error('ENOENT'));
     await settle();
     expect(sent).toHaveLength(2);

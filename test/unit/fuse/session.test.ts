@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { ascii } from '../../../src/base/bytes.js';
 import { FsError } from '../../../src/base/errno.js';
+import { S_IFREG } from '../../../src/base/mode.js';
 import type { Operations } from '../../../src/fs/operations.js';
 import { OPCODE } from '../../../src/fuse/protocol/constants.js';
 import { invalInode } from '../../../src/fuse/protocol/replies.js';
@@ -215,9 +216,10 @@ describe('dispatch', () => {
 describe('listing', () => {
   const entries = Array.from({ length: 10 }, (_, index) => ({
     name: ascii(`entry-${index}`),
-    attributes: fileAttributes,
+    type: S_IFREG,
   }));
-  const listing = { entries, attrTtl: 1000, entryTtl: 1000 };
+  const found = { attributes: fileAttributes, attrTtl: 1000, entryTtl: 1000 };
+  const listing = { entries, describe: () => found };
 
   function names(payload: Buffer, plus: boolean): { name: string; nodeid: number; next: number }[] {
     const found: { name: string; nodeid: number; next: number }[] = [];
@@ -265,6 +267,22 @@ describe('listing', () => {
     expect(session.stats().nodes).toBe(1 + looked.length);
     for (const { nodeid } of looked) session.dispatch(request(OPCODE.FORGET, { nodeid }, u64(1)));
     expect(session.stats().nodes).toBe(1);
+  });
+
+  it('leaves out what was removed since, and says nothing of what is not known', async () => {
+    const describe = ({ name }: { readonly name: string }) => {
+      if (name === 'entry-1') return { attributes: null, attrTtl: 0, entryTtl: 0 };
+      return name === 'entry-2' ? undefined : found;
+    };
+    const { call } = serve({ readdir: async () => ({ entries: entries.slice(0, 4), describe }) });
+    const { payload } = await call(OPCODE.READDIRPLUS, 1, ...READ(3, 0, 4096));
+    expect(names(payload, true).map(({ name, nodeid }) => [name, nodeid === 0])).toEqual([
+      ['.', true],
+      ['..', true],
+      ['entry-0', false],
+      ['entry-2', true],
+      ['entry-3', false],
+    ]);
   });
 
   it('an offset far beyond the end answers nothing', async () => {
@@ -329,7 +347,7 @@ describe('property', () => {
               staleAttributes: false,
             }),
             read: async () => [Buffer.alloc(300)],
-            readdir: async () => ({ entries: [], attrTtl: 0, entryTtl: 0 }),
+            readdir: async () => ({ entries: [], describe: () => undefined }),
           });
           const expected: number[] = [1];
           for (const [index, [code, nodeid, body, lies]] of requests.entries()) {

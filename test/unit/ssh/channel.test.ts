@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { printable } from '../../../src/base/printable.js';
 import { coalesce } from '../../../src/ssh/channel.js';
-import { printable } from '../../../src/ssh/printable.js';
 
 test('coalescing keeps every byte in order, and joins small neighbours', () => {
   fc.assert(

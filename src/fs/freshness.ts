@@ -1,0 +1,118 @@
+/**
+ * Is what we hold of a file still that file's? The one place that judges fresh attributes against an open or
+ * lately open file. SFTP v3 tells files apart by nothing but their attributes, so two questions arise:
+ *
+ * - Did the content change? Size and mtime (whole seconds) differ, or the last look came so soon after the
+ *   mtime that a change in the same second would not have shown.
+ * - Is it still the same file? When the attributes of a name differ from what an open handle was, the handle is
+ *   asked as well, back to back with the name: if they disagree, the name was given to another file behind
+ *   our back, and the open one goes on without it.
+ */
+import { S_IFMT } from '../base/mode.js';
+import type { Path } from '../base/path.js';
+import type { SftpAttributes } from '../sftp/attributes.js';
+import type { SftpHandle } from '../sftp/client.js';
+import { toAttributes } from './identity.js';
+import type { FileNode } from './open-file.js';
+import type { Attributes } from './operations.js';
+import type { Store } from './parts.js';
+import { both } from './remote.js';
+
+/** Content seen within this many seconds of its mtime, by the server's clock, is fetched again at the next open. */
+const RACY_SECONDS = 2;
+/** How often name and handle are compared before they count as two files: a log may grow between the answers. */
+const COMPARISONS = 3;
+
+/** Do both answers, given back to back, describe one file? */
+export function isSameFile(a: SftpAttributes, b: SftpAttributes): boolean {
+  const type = (attributes: SftpAttributes) => (attributes.permissions ?? 0) & S_IFMT;
+  return (
+    a.size === b.size && a.mtime === b.mtime && a.uid === b.uid && a.gid === b.gid && type(a) === type(b)
+  );
+}
+
+export class Freshness {
+  readonly #store: Store;
+  /** How far the server's clock is behind ours, in seconds, as our own writes showed; never positive. */
+  #skew = 0;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The node's content, now and when it is fetched, is that of this state. */
+  stamp(node: FileNode, { size, mtime }: Attributes): void {
+    const serverNow = this.#store.clock.now() / 1000 + this.#skew;
+    node.size = size;
+    node.stamp = { size, mtime };
+    node.racy = serverNow - mtime < RACY_SECONDS;
+  }
+
+  /** A write of ours just now made this mtime: so much is the server's clock behind. */
+  observeClock(mtime: number): void {
+    // Whole seconds: up to one is no difference.
+    this.#skew = Math.min(0, mtime + 1 - this.#store.clock.now() / 1000);
+  }
+
+  /** Takes over a state of the server that differs from the node's; unconfirmed writes of ours come first. */
+  adopt(node: FileNode, attributes: Attributes): void {
+    if (node.isDirty || node.matches(attributes)) return;
+    this.#store.content.drop(node);
+    this.stamp(node, attributes);
+  }
+
+  /** `attributes` are what is known of the name `path`: an open file of that name follows, or loses the name. */
+  async reconcile(path: Path, attributes: Attributes): Promise<void> {
+    const node = this.#store.files.openAt(path);
+    if (node === undefined || node.isDirty || node.matches(attributes)) return;
+    const [file] = node.handles;
+    if (file === undefined) return;
+    const { remote, names, identity } = this.#store;
+    const { writes } = node;
+    const at = remote.at(path);
+    const since = names.epoch();
+    const answer = await this.#compare(
+      () => remote.client.lstat(at),
+      () => remote.client.fstat(file.handle),
+    );
+    // A write or rename of ours crossed the question: what it brought is newer.
+    if (node.writes !== writes || node.isDirty || !names.isCurrent(path, since)) return;
+    if (answer === 'unknown') return;
+    if (answer === 'different') this.replaced(path);
+    else {
+      names.learn(path, answer, since);
+      this.adopt(node, toAttributes(identity, answer, names.linkCount(path)));
+    }
+  }
+
+  /** Do two handles reach one file? Where the server does not say, they are taken to. */
+  async isOneFile(a: SftpHandle, b: SftpHandle): Promise<boolean> {
+    const { client } = this.#store.remote;
+    const answer = await this.#compare(
+      () => client.fstat(a),
+      () => client.fstat(b),
+    );
+    return answer !== 'different';
+  }
+
+  /** The name was given to another file on the server: the open one has no name here any more. */
+  replaced(path: Path): void {
+    const { files, links, names, kernel } = this.#store;
+    files.nameGone(path, null);
+    links.removed(path);
+    names.forget(path);
+    kernel?.invalidateEntry(path);
+  }
+
+  async #compare(
+    first: () => Promise<SftpAttributes>,
+    second: () => Promise<SftpAttributes>,
+  ): Promise<SftpAttributes | 'different' | 'unknown'> {
+    for (let tries = 0; tries < COMPARISONS; tries += 1) {
+      const [a, b] = await both(first(), second());
+      if (a.status === 'rejected' || b.status === 'rejected') return 'unknown';
+      if (isSameFile(a.value, b.value)) return a.value;
+    }
+    return 'different';
+  }
+}

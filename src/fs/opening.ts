@@ -1,0 +1,237 @@
+/**
+ * open, create, mknod. An open asks the server for the file's size and time in the same round trip and keeps
+ * cached content only if they match (close-to-open). If the file is open already, its older handle is asked
+ * as well: a name that was given to another file behind our back must not lead two files into one.
+ *
+ * Files are created with EXCL, so that it is known whether they were there before: O_EXCL is then exact, a
+ * file that turns up is never given our mode, and only a file of our own is.
+ */
+import { FsError } from '../base/errno.js';
+import { logger } from '../base/log.js';
+import { isDirectory, isRegular, O_ACCMODE, O_EXCL, O_RDONLY, O_TRUNC, O_WRONLY } from '../base/mode.js';
+import type { Path } from '../base/path.js';
+import type { SftpAttributes } from '../sftp/attributes.js';
+import type { SftpHandle } from '../sftp/client.js';
+import {
+  SSH_FXF_CREAT,
+  SSH_FXF_EXCL,
+  SSH_FXF_READ,
+  SSH_FXF_TRUNC,
+  SSH_FXF_WRITE,
+} from '../sftp/constants.js';
+import { isSameFile } from './freshness.js';
+import { toAttributes } from './identity.js';
+import type { FileNode, OpenFile } from './open-file.js';
+import type { Opened, Stat } from './operations.js';
+import { changedThrough, mustBeWritable, type Parts, statOf } from './parts.js';
+import { both } from './remote.js';
+
+const log = logger('files');
+
+/** A name may come and go on the server between our tries to create and to open it. */
+const CREATE_TRIES = 5;
+
+function pflagsOf(flags: number): number {
+  const access = flags & O_ACCMODE;
+  const read = access === O_WRONLY ? 0 : SSH_FXF_READ;
+  const write = access === O_RDONLY ? 0 : SSH_FXF_WRITE;
+  return read | write;
+}
+
+/** What was known of a file when its OPEN was sent. */
+interface Asked {
+  readonly epoch: number;
+  readonly node: FileNode | undefined;
+  readonly writes: number;
+}
+
+/** A fresh handle, and what the server said of its file. */
+interface Answer {
+  readonly handle: SftpHandle;
+  readonly attributes: SftpAttributes;
+  /** The state of the handle that was open before, if there is one. */
+  readonly older: SftpAttributes | null;
+}
+
+export class Opening {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async open(path: Path, flags: number): Promise<Opened> {
+    const truncates = (flags & O_TRUNC) !== 0;
+    if (truncates || (flags & O_ACCMODE) !== O_RDONLY) mustBeWritable(this.#parts.options);
+    if (truncates) await this.#pushAll(path);
+    const asked = this.#ask(path);
+    const pflags = pflagsOf(flags) | (truncates ? SSH_FXF_TRUNC | SSH_FXF_WRITE : 0);
+    const request = this.#request(path, pflags, {}, asked.node);
+    if (truncates) this.#emptied(asked.node);
+    const answer = await request.catch((error: unknown) => this.#failed(path, truncates, error));
+    return this.#opened(path, flags, asked, answer);
+  }
+
+  async create(path: Path, flags: number, mode: number): Promise<Stat & Opened> {
+    mustBeWritable(this.#parts.options);
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#createNew(path, flags, mode & 0o7777);
+      } catch (error) {
+        const isThere = error instanceof FsError && error.code === 'EEXIST';
+        if (!isThere || (flags & O_EXCL) !== 0) throw error;
+      }
+      try {
+        const opened = await this.open(path, flags);
+        return { ...(await this.#statOf(path, opened.handle)), ...opened };
+      } catch (error) {
+        if (!(error instanceof FsError) || error.code !== 'ENOENT' || tries >= CREATE_TRIES) throw error;
+      }
+    }
+  }
+
+  async #createNew(path: Path, flags: number, permissions: number): Promise<Stat & Opened> {
+    const { names, files, links, options } = this.#parts;
+    const pflags = pflagsOf(flags) | SSH_FXF_CREAT | SSH_FXF_EXCL;
+    const { handle, attributes } = await this.#request(path, pflags, { permissions }, undefined);
+    const exact = await this.#withMode(handle, attributes, permissions);
+    // The server had no such name, so whatever we knew by it is another file.
+    if (files.openAt(path) !== undefined) this.#parts.freshness.replaced(path);
+    files.nameGone(path, null);
+    links.removed(path);
+    const stat = statOf(this.#parts, path, names.created(path, exact), options.statTtl);
+    const { id, file } = files.add(path, handle, flags, exact.size ?? 0);
+    this.#parts.freshness.stamp(file.node, stat.attributes);
+    return { ...stat, handle: id, keepCache: false, directIo: options.directIo, staleAttributes: false };
+  }
+
+  #ask(path: Path): Asked {
+    const { names, files } = this.#parts;
+    const node = files.peek(path);
+    return { epoch: names.epoch(), node, writes: node?.writes ?? 0 };
+  }
+
+  /** OPEN and LSTAT in one round trip; the server opens through a symbolic link, then the handle tells. */
+  async #request(
+    path: Path,
+    pflags: number,
+    attrs: SftpAttributes,
+    node: FileNode | undefined,
+  ): Promise<Answer> {
+    const { remote, names } = this.#parts;
+    const { client } = remote;
+    const at = remote.at(path);
+    const [known] = node?.handles ?? [];
+    const [pair, older] = await Promise.all([
+      both(client.open(at, pflags, attrs), client.lstat(at)),
+      known === undefined ? null : client.fstat(known.handle).catch(() => null),
+    ]);
+    const [opened, stat] = pair;
+    if (opened.status === 'rejected') {
+      names.forget(path);
+      const create = (pflags & SSH_FXF_CREAT) !== 0;
+      const write = (pflags & SSH_FXF_WRITE) !== 0;
+      throw await remote.failure(opened.reason, { op: 'open', path: at, write, create, exclusive: create });
+    }
+    const handle = opened.value;
+    if (stat.status === 'fulfilled' && isRegular(stat.value.permissions ?? 0)) {
+      return { handle, attributes: stat.value, older };
+    }
+    try {
+      const attributes = await remote.ask(client.fstat(handle), { op: 'fstat', path: at });
+      if (isDirectory(attributes.permissions ?? 0)) throw new FsError('EISDIR');
+      return { handle, attributes, older };
+    } catch (error) {
+      names.forget(path);
+      this.#close(handle);
+      throw error;
+    }
+  }
+
+  async #opened(path: Path, flags: number, asked: Asked, answer: Answer): Promise<Opened> {
+    const { names, files, content, freshness, options, identity } = this.#parts;
+    if (!(await this.#isSame(asked, answer))) freshness.replaced(path);
+    const { handle } = answer;
+    const before = names.known(path)?.value;
+    const attributes = toAttributes(identity, answer.attributes, names.linkCount(path));
+    const { id, file } = files.add(path, handle, flags, attributes.size);
+    const { node } = file;
+    // What was written since the question is newer than its answer.
+    const isNewer = node === asked.node && (node.isDirty || node.writes !== asked.writes);
+    let keepCache = true;
+    if (!isNewer) {
+      keepCache = node.matches(attributes) && !node.racy;
+      if (!keepCache) content.drop(node);
+      freshness.stamp(node, attributes);
+      names.learn(path, answer.attributes, asked.epoch);
+    }
+    if ((flags & O_TRUNC) !== 0) {
+      keepCache = false;
+      names.outdated(path);
+      changedThrough(this.#parts, path);
+    }
+    const { size, mtime, mode } = attributes;
+    const isKnown = before?.size === size && before.mtime === mtime && before.mode === mode;
+    return {
+      handle: id,
+      keepCache: keepCache || options.kernelCache,
+      directIo: options.directIo,
+      staleAttributes: !isKnown,
+    };
+  }
+
+  /** Is the opened file the one that was open by this name before? Handles are compared only if there is doubt. */
+  async #isSame({ node }: Asked, { handle, attributes, older }: Answer): Promise<boolean> {
+    const [known]: readonly OpenFile[] = [...(node?.handles ?? [])];
+    if (known === undefined || older === null || isSameFile(attributes, older)) return true;
+    return this.#parts.freshness.isOneFile(handle, known.handle);
+  }
+
+  /** The server empties the file before anything that is written from now on arrives. */
+  #emptied(node: FileNode | undefined): void {
+    if (node === undefined) return;
+    this.#parts.content.drop(node);
+    node.size = 0;
+  }
+
+  /** An OPEN that failed emptied nothing: the size is the server's again. */
+  async #failed(path: Path, truncates: boolean, error: unknown): Promise<never> {
+    const node = truncates ? this.#parts.files.openAt(path) : undefined;
+    const [file] = node?.handles ?? [];
+    if (node !== undefined && file !== undefined && !node.isDirty) {
+      const answer = await this.#parts.remote.client.fstat(file.handle).catch(() => null);
+      if (answer !== null) node.size = answer.size ?? 0;
+    }
+    throw error;
+  }
+
+  /** The server's umask may have taken bits away that the program asked for: they are set by hand. */
+  async #withMode(handle: SftpHandle, answer: SftpAttributes, wanted: number): Promise<SftpAttributes> {
+    const got = answer.permissions ?? wanted;
+    if ((got & 0o7777) === wanted) return answer;
+    const { client } = this.#parts.remote;
+    const [, after] = await both(client.fsetstat(handle, { permissions: wanted }), client.fstat(handle));
+    return after.status === 'fulfilled' ? after.value : answer;
+  }
+
+  async #statOf(path: Path, handle: number): Promise<Stat> {
+    const { names, files, identity, remote, options } = this.#parts;
+    const known = names.known(path)?.value;
+    if (known) return statOf(this.#parts, path, known, options.statTtl);
+    const answer = await remote.ask(remote.client.fstat(files.get(handle).handle), {
+      op: 'fstat',
+      path: null,
+    });
+    return statOf(this.#parts, path, toAttributes(identity, answer, names.linkCount(path)), 0);
+  }
+
+  async #pushAll(path: Path): Promise<void> {
+    const node = this.#parts.files.openAt(path);
+    const [file] = node?.handles ?? [];
+    if (node?.isDirty && file !== undefined) await this.#parts.writes.push(file);
+  }
+
+  #close(handle: SftpHandle): void {
+    this.#parts.remote.client.close(handle).catch((error: unknown) => log('close: %s', error));
+  }
+}
