@@ -28,7 +28,7 @@ export const FOREIGN: readonly ForeignWord[] = [
   accepted('open always asks whether the file changed.', 'auto_cache', 'ac_attr_timeout'),
   accepted('inodes are kept as long as the kernel knows them.', 'remember', 'noforget'),
   accepted('large requests are always used.', 'big_writes', 'large_read', 'max_readahead'),
-  accepted('every call can be interrupted.', 'intr', 'intr_signal'),
+  accepted('a call that waits is ended by a fatal signal.', 'intr', 'intr_signal'),
   accepted('open files survive being removed.', 'hard_remove'),
   accepted('data arrives over SSH, so there is nothing to splice.', 'splice_*', 'no_splice_*'),
   accepted(

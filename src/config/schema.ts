@@ -263,7 +263,7 @@ export const SCHEMA = {
     group: 'Mount',
     names: ['disable_hardlink'],
     fallback: false,
-    help: 'Answer link(2) with ENOSYS.',
+    help: 'Answer link(2) with EPERM.',
   }),
 
   dirCache: flag({

@@ -57,7 +57,8 @@ export class FileOperations {
     const file = files.get(handle);
     const { node } = file;
     mustBeWritable(options);
-    await this.#tellFailure(file);
+    // Nothing is awaited before `data` is copied: its memory is the driver's again when this call yields.
+    if (file.failure !== null) return this.#refuse(file);
     // The kernel appends at the size it knows; ours was asked for at open, at the latest.
     const position = file.append && !flags.fromPageCache ? node.size : offset;
     const end = position + data.length;
@@ -245,8 +246,11 @@ export class FileOperations {
 
   /** The error of an earlier write; by then the size is again what the server has, or an append would leave a gap. */
   async #tellFailure(file: OpenFile): Promise<void> {
-    if (file.failure === null) return;
+    if (file.failure !== null) await this.#refuse(file);
+  }
+
+  async #refuse(file: OpenFile): Promise<never> {
     await this.settle(file);
-    file.takeFailure();
+    return file.takeFailure();
   }
 }

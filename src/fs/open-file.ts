@@ -116,10 +116,10 @@ export class OpenFile {
     this.sync = (flags & O_DSYNC) !== 0;
   }
 
-  /** Throws the error of an earlier write, once; it is put back if the program never hears of it. */
-  takeFailure(): void {
-    const { failure, node } = this;
-    if (failure === null) return;
+  /** Throws the error of an earlier write, of which there is one; it is put back if the program never hears of it. */
+  takeFailure(): never {
+    const { node } = this;
+    const failure = this.failure ?? new FsError('EIO', 'an earlier write was refused');
     const { lostBytes } = node;
     this.failure = null;
     node.lostBytes = 0;

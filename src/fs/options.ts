@@ -32,22 +32,3 @@ export interface FsOptions {
   /** False refuses link(2) with EPERM (disable_hardlink). */
   readonly hardLinks: boolean;
 }
-
-export const DEFAULT_FS_OPTIONS: FsOptions = {
-  statTtl: 20_000,
-  linkTtl: 20_000,
-  dirTtl: 20_000,
-  negativeTtl: 3_000,
-  entryTtl: 20_000,
-  attrTtl: 20_000,
-  maxCachedAttributes: 10_000,
-  cacheBytes: 128 * 1024 * 1024,
-  dirtyBytes: 32 * 1024 * 1024,
-  readAheadBytes: 4 * 1024 * 1024,
-  directIo: false,
-  kernelCache: false,
-  syncWrites: false,
-  syncReaddir: false,
-  readOnly: false,
-  hardLinks: true,
-};
