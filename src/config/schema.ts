@@ -182,7 +182,7 @@ export const SCHEMA = {
   umask: octal({
     group: 'Ownership',
     names: ['umask'],
-    help: 'Permission bits to take away from every file.',
+    help: 'Every file and directory shows the permissions 0777 without these bits.',
   }),
 
   readOnly: flag({

@@ -2,18 +2,20 @@
  * A FileSystem over a real SFTP session, without kernel and network: client and embedded server talk through
  * a stream in memory and serve a temporary directory. The client can be watched and made to fail.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { duplexPair } from 'node:stream';
+import { Duplex, duplexPair } from 'node:stream';
 import { ascii } from '../../src/base/bytes.js';
 import type { Clock } from '../../src/base/clock.js';
 import type { Path } from '../../src/base/path.js';
+import { fsOptions } from '../../src/cli/wiring.js';
+import { parseMountOptions } from '../../src/config/parse.js';
 import { prepareService, SftpSession } from '../../src/demo/sftp-server.js';
 import { FileSystem } from '../../src/fs/filesystem.js';
 import type { Identity } from '../../src/fs/identity.js';
 import type { KernelCache } from '../../src/fs/operations.js';
-import { DEFAULT_FS_OPTIONS, type FsOptions } from '../../src/fs/options.js';
+import type { FsOptions } from '../../src/fs/options.js';
 import { SftpClient } from '../../src/sftp/client.js';
 
 export const path = (text: string): Path => text as Path;
@@ -61,13 +63,21 @@ const nobody: Identity = {
   umask: null,
 };
 
+export interface Connection {
+  /** What the server offers; all that it can, if left out. */
+  readonly extensions?: ReadonlySet<string>;
+  /** Answers that come close together arrive in one chunk, as from a socket under load. */
+  readonly coalesced?: boolean;
+}
+
 export async function openDirect(
   options: Partial<FsOptions> = {},
   identity: Partial<Identity> = {},
-  extensions?: ReadonlySet<string>,
+  { extensions, coalesced = false }: Connection = {},
 ): Promise<DirectFileSystem> {
   const disk = await mkdtemp(join(tmpdir(), 'remora-direct-'));
-  const [near, far] = duplexPair();
+  const [plain, far] = duplexPair();
+  const near = coalesced ? coalesce(plain) : plain;
   const session = new SftpSession(
     far,
     await prepareService({ root: disk, ...(extensions ? { extensions } : {}) }),
@@ -82,7 +92,7 @@ export async function openDirect(
   const fs = new FileSystem({
     client: watched,
     root: ascii('/'),
-    options: { ...DEFAULT_FS_OPTIONS, ...options },
+    options: { ...fsOptions(parseMountOptions([])), ...options },
     identity: { ...nobody, ...identity },
     clock,
   });
@@ -100,6 +110,38 @@ export async function openDirect(
       throw new Error(`left open: ${openFiles} files, ${dirtyBytes} bytes`);
   };
   return { fs, clock, disk, requests, forgotten, before, after, close };
+}
+
+/** Answers further apart than this, in milliseconds, are not joined. */
+const JOINING = 15;
+
+/** Delivers as one chunk what came without a pause: every promise of it settles in one turn of the event loop. */
+function coalesce(inner: Duplex): Duplex {
+  const held: Buffer[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const deliver = () => {
+    if (held.length > 0) outer.push(Buffer.concat(held.splice(0)));
+  };
+  const outer = new Duplex({
+    read: () => {},
+    write: (chunk: Buffer, _encoding, done) => void inner.write(chunk, done),
+    final: (done) => void inner.end(done),
+    destroy: (error, done) => {
+      clearTimeout(timer);
+      inner.destroy();
+      done(error);
+    },
+  });
+  inner.on('data', (chunk: Buffer) => {
+    held.push(chunk);
+    clearTimeout(timer);
+    timer = setTimeout(deliver, JOINING);
+  });
+  inner.on('end', () => {
+    deliver();
+    outer.push(null);
+  });
+  return outer;
 }
 
 /** The client, with each method call noted and the hooks around it. */
@@ -134,4 +176,18 @@ function watch(
 /** All bytes of a file as programs read them. */
 export async function readAll(fs: FileSystem, handle: number, offset = 0, size = 1 << 20): Promise<Buffer> {
   return Buffer.concat(await fs.read(handle, offset, size));
+}
+
+/** A time so long past that a change in the same second is out of the question. */
+export const LONG_AGO = new Date('2020-01-01T00:00:00Z');
+
+/** A file as another machine would make or change it. */
+export async function serverFile(
+  disk: string,
+  name: string,
+  content: string,
+  mtime = LONG_AGO,
+): Promise<void> {
+  await writeFile(join(disk, name), content);
+  await utimes(join(disk, name), mtime, mtime);
 }

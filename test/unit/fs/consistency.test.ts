@@ -1,11 +1,16 @@
-import { readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
+import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
-import { type DirectFileSystem, openDirect, path, readAll } from '../../support/direct-filesystem.js';
+import {
+  type DirectFileSystem,
+  openDirect,
+  path,
+  readAll,
+  serverFile,
+} from '../../support/direct-filesystem.js';
 
 const plain = { fromPageCache: false };
-const OLD = new Date('2020-01-01T00:00:00Z');
 
 let open: DirectFileSystem | null = null;
 async function direct(options = {}) {
@@ -24,11 +29,6 @@ async function contentOf({ fs }: DirectFileSystem, name: string): Promise<string
   await fs.flush(handle);
   await fs.release(handle);
   return data.toString();
-}
-
-async function serverFile(disk: string, name: string, content: string, mtime = OLD): Promise<void> {
-  await writeFile(join(disk, name), content);
-  await utimes(join(disk, name), mtime, mtime);
 }
 
 describe('close-to-open', () => {

@@ -2,13 +2,19 @@ import { link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
-import { type DirectFileSystem, openDirect, path, readAll } from '../../support/direct-filesystem.js';
+import {
+  type Connection,
+  type DirectFileSystem,
+  openDirect,
+  path,
+  readAll,
+} from '../../support/direct-filesystem.js';
 
 const plain = { fromPageCache: false };
 
 let open: DirectFileSystem | null = null;
-async function direct(options = {}, identity = {}, extensions?: ReadonlySet<string>) {
-  open = await openDirect(options, identity, extensions);
+async function direct(options = {}, identity = {}, connection: Connection = {}) {
+  open = await openDirect(options, identity, connection);
   return open;
 }
 afterEach(async () => {
@@ -98,7 +104,7 @@ describe('attributes', () => {
     const { attributes } = await fs.setattr({ path: path('link'), handle: null }, { mtime: 5000 });
     expect(attributes.mtime).toBe(5000);
     await open?.close();
-    const weak = await direct({}, {}, new Set());
+    const weak = await direct({}, {}, { extensions: new Set() });
     await writeFile(join(weak.disk, 'target'), 'x');
     await symlink('target', join(weak.disk, 'link'));
     const change = weak.fs.setattr({ path: path('link'), handle: null }, { mtime: 5000 });
@@ -218,7 +224,7 @@ describe('names', () => {
   });
 
   it('are replaced also by a server without posix-rename', async () => {
-    const world = await direct({}, {}, new Set());
+    const world = await direct({}, {}, { extensions: new Set() });
     for (const name of ['a', 'b']) await writeFile(join(world.disk, name), name);
     await world.fs.rename(path('a'), path('b'), { noReplace: false });
     const { handle } = await world.fs.open(path('b'), O_RDONLY);

@@ -1,0 +1,187 @@
+/** Open directories: what a listing says of its entries when they are read, and what a server may do to it. */
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { ascii } from '../../../src/base/bytes.js';
+import { O_WRONLY } from '../../../src/base/mode.js';
+import type { FileSystem } from '../../../src/fs/filesystem.js';
+import { readPages } from '../../../src/fs/listing.js';
+import type { SftpName } from '../../../src/sftp/attributes.js';
+import type { SftpClient } from '../../../src/sftp/client.js';
+import { type DirectFileSystem, openDirect, path, serverFile } from '../../support/direct-filesystem.js';
+
+let open: DirectFileSystem | null = null;
+async function direct(options = {}) {
+  open = await openDirect(options);
+  return open;
+}
+afterEach(async () => {
+  await open?.close();
+  open = null;
+});
+
+/** What a reader gets who asks for attributes as well: the size, null for a removed name, undefined if unknown. */
+async function sizes(fs: FileSystem, handle: number, restart = true) {
+  const listing = await fs.readdir(handle, restart);
+  const found = listing.entries.map((entry) => {
+    const about = listing.describe(entry);
+    return [entry.name as string, about?.attributes === null ? null : about?.attributes.size] as const;
+  });
+  return new Map(found);
+}
+
+const names = async (fs: FileSystem, handle: number, restart = true) =>
+  [...(await sizes(fs, handle, restart)).keys()].sort();
+
+describe('an entry that changes after opendir', () => {
+  it('is described as it is when it is read: removed, or with its new size', async () => {
+    const { fs, disk } = await direct();
+    await serverFile(disk, 'removed', 'x');
+    await serverFile(disk, 'written', '');
+    await serverFile(disk, 'same', 'same');
+    const directory = await fs.opendir(path(''));
+    await fs.unlink(path('removed'));
+    const { handle } = await fs.open(path('written'), O_WRONLY);
+    await fs.write(handle, 0, Buffer.from('hello'), { fromPageCache: false });
+    await fs.flush(handle);
+    await fs.release(handle);
+    expect(await sizes(fs, directory)).toEqual(
+      new Map([
+        ['removed', null],
+        ['written', 5],
+        ['same', 4],
+      ]),
+    );
+    await fs.releasedir(directory);
+  });
+
+  it('is not described while what was written to it is on its way', async () => {
+    const { fs, disk } = await direct();
+    await serverFile(disk, 'f', '');
+    const directory = await fs.opendir(path(''));
+    const { handle } = await fs.open(path('f'), O_WRONLY);
+    await fs.write(handle, 0, Buffer.from('hello'), { fromPageCache: false });
+    expect((await sizes(fs, directory)).get('f')).toBeUndefined();
+    await fs.release(handle);
+    await fs.releasedir(directory);
+  });
+
+  it('is described again only by what a fresh look at it brought, when its attributes have run out', async () => {
+    const { fs, disk, clock } = await direct();
+    await serverFile(disk, 'f', 'x');
+    const directory = await fs.opendir(path(''));
+    clock.advance(60_000);
+    expect(await sizes(fs, directory)).toEqual(new Map([['f', undefined]]));
+    await fs.lookup(path('f'));
+    expect(await sizes(fs, directory, false)).toEqual(new Map([['f', 1]]));
+    await fs.releasedir(directory);
+  });
+
+  it('and its name are there for whoever rewinds, made after the directory was opened', async () => {
+    const { fs } = await direct();
+    const directory = await fs.opendir(path(''));
+    await fs.mkdir(path('made'), 0o755);
+    expect(await names(fs, directory)).toEqual([]);
+    expect(await names(fs, directory)).toEqual(['made']);
+    await fs.releasedir(directory);
+  });
+});
+
+describe('an open directory', () => {
+  it('keeps the snapshot that its reader walks through, whatever comes and goes', async () => {
+    const { fs, disk } = await direct();
+    for (const name of ['a', 'b', 'c']) await writeFile(join(disk, name), '');
+    const directory = await fs.opendir(path(''));
+    const first = await names(fs, directory);
+    await fs.unlink(path('b'));
+    expect(await names(fs, directory, false)).toEqual(first);
+    await fs.releasedir(directory);
+  });
+
+  it('follows a rename of itself and of a directory above it', async () => {
+    const { fs, disk } = await direct();
+    await mkdir(join(disk, 'top/inner'), { recursive: true });
+    await serverFile(disk, 'top/inner/f', 'four');
+    const directory = await fs.opendir(path('top/inner'));
+    await fs.rename(path('top/inner'), path('top/moved'), { noReplace: false });
+    expect(await sizes(fs, directory)).toEqual(new Map([['f', undefined]]));
+    await fs.rename(path('top'), path('above'), { noReplace: false });
+    await serverFile(disk, 'above/moved/g', '');
+    expect(await sizes(fs, directory)).toEqual(
+      new Map([
+        ['f', 4],
+        ['g', 0],
+      ]),
+    );
+    await fs.releasedir(directory);
+  });
+
+  it('is empty once it was removed, though another directory has its name', async () => {
+    const { fs } = await direct();
+    await fs.mkdir(path('d'), 0o755);
+    const directory = await fs.opendir(path('d'));
+    await fs.rmdir(path('d'));
+    await fs.mkdir(path('d'), 0o755);
+    await fs.mkdir(path('d/inside'), 0o755);
+    expect(await names(fs, directory)).toEqual([]);
+    expect(await names(fs, directory)).toEqual([]);
+    await fs.releasedir(directory);
+  });
+
+  it('is empty once another was renamed over it', async () => {
+    const { fs } = await direct();
+    for (const name of ['old', 'new', 'new/inside']) await fs.mkdir(path(name), 0o755);
+    const [replaced, source] = [await fs.opendir(path('old')), await fs.opendir(path('new'))];
+    for (const directory of [replaced, source]) await names(fs, directory);
+    await fs.rename(path('new'), path('old'), { noReplace: false });
+    expect(await names(fs, replaced)).toEqual([]);
+    expect(await names(fs, source)).toEqual(['inside']);
+    for (const directory of [replaced, source]) await fs.releasedir(directory);
+  });
+
+  it('that another machine renamed is an error when it is read again, not another directory', async () => {
+    const { fs, disk, clock } = await direct();
+    await mkdir(join(disk, 'd'));
+    const directory = await fs.opendir(path('d'));
+    await names(fs, directory);
+    await rename(join(disk, 'd'), join(disk, 'e'));
+    clock.advance(60_000);
+    await expect(fs.readdir(directory, true)).rejects.toMatchObject({ code: 'ENOENT' });
+    await fs.releasedir(directory);
+  });
+});
+
+describe('a server that never ends a listing', () => {
+  /** A client whose directory goes on for ever in pages of `length` names. */
+  function endless(length: number) {
+    const name: SftpName = { filename: ascii('x'), longname: ascii(''), attributes: {} };
+    const page = Array.from({ length }, () => name);
+    const asked = { pages: 0, closed: 0 };
+    const client = {
+      readdir: async () => {
+        asked.pages += 1;
+        return page;
+      },
+      close: async () => {
+        asked.closed += 1;
+      },
+    } as Partial<SftpClient> as SftpClient;
+    return { client, asked };
+  }
+
+  async function readToTheEnd(client: SftpClient): Promise<number> {
+    let pages = 0;
+    for await (const _page of readPages(client, {} as never, false)) pages += 1;
+    return pages;
+  }
+
+  it.each([
+    ['the same name in large pages', 10_000],
+    ['pages whose every name had to be dropped', 0],
+  ])('with %s gets EIO, a bounded number of questions and a closed handle', async (_what, length) => {
+    const { client, asked } = endless(length);
+    await expect(readToTheEnd(client)).rejects.toMatchObject({ code: 'EIO' });
+    expect(asked.pages).toBeLessThan(2_000_000 / Math.max(1, length) + 10);
+    expect(asked.closed).toBe(1);
+  });
+});
