@@ -127,6 +127,7 @@ export async function runDaemon(job: Job, options: DaemonOptions): Promise<Endin
             break;
           case 'ready':
             ready = true;
+            options.terminal?.release();
             if (job.foreground) break;
             child.removeAllListeners();
             child.disconnect();
@@ -142,5 +143,6 @@ export async function runDaemon(job: Job, options: DaemonOptions): Promise<Endin
     });
   } finally {
     for (const signal of signals) process.off(signal, stop);
+    options.terminal?.release();
   }
 }

@@ -42,8 +42,10 @@ export function absolutePaths(options: MountOptions, directory: string): MountOp
   };
 }
 
-function askPassword(terminal: Terminal | null): Promise<string> {
-  if (process.stdin.isTTY && terminal !== null) return terminal.secret('Password: ');
+async function askPassword(terminal: Terminal | null): Promise<string> {
+  if (process.stdin.isTTY && terminal !== null) {
+    return terminal.secret('Password: ').finally(() => terminal.release());
+  }
   return readPassword(process.stdin);
 }
 

@@ -50,15 +50,30 @@ export function keystroke(text: string, key: string): Keystroke {
   }
 }
 
+interface Question {
+  readonly echo: boolean;
+  text: string;
+  readonly resolve: (answer: string) => void;
+  readonly reject: (error: CommandError) => void;
+}
+
 export class Terminal {
   readonly #input: TerminalInput;
   readonly #output: TerminalOutput;
+  /** Ctrl-C while nothing is asked. */
+  readonly #onInterrupt: () => void;
   /** One question at a time. */
   #turn: Promise<unknown> = Promise.resolve();
+  #question: Question | null = null;
+  /** Typed before it was asked for. */
+  #ahead = '';
+  /** From the first question until `release` the terminal is raw: what is typed in between is not echoed either. */
+  #isHeld = false;
 
-  constructor(input: TerminalInput, output: TerminalOutput) {
+  constructor(input: TerminalInput, output: TerminalOutput, onInterrupt: () => void = raiseInterrupt) {
     this.#input = input;
     this.#output = output;
+    this.#onInterrupt = onInterrupt;
   }
 
   /** Asks without showing what is typed. Rejects with `interrupted` on Ctrl-C or Ctrl-D. */
@@ -71,48 +86,80 @@ export class Terminal {
     return this.#queue(question, true);
   }
 
+  /** Gives the terminal back as it was; the next question takes it again. */
+  release(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    this.#input.off('data', this.#onData);
+    this.#input.off('end', this.#onEnd);
+    this.#input.setRawMode(false);
+    this.#input.pause();
+  }
+
   #queue(question: string, echo: boolean): Promise<string> {
     const asked = this.#turn.then(() => this.#ask(question, echo));
     this.#turn = asked.catch(() => {});
     return asked;
   }
 
-  #ask(question: string, echo: boolean): Promise<string> {
-    const input = this.#input;
+  #ask(text: string, echo: boolean): Promise<string> {
     return new Promise((resolve, reject) => {
-      let text = '';
-      let finished = false;
-      const finish = (end: () => void): void => {
-        finished = true;
-        input.off('data', onData);
-        input.off('end', abort);
-        input.setRawMode(false);
-        input.pause();
-        this.#output.write('\n');
-        end();
-      };
-      const abort = (): void => finish(() => reject(new CommandError('interrupted', 'interrupted')));
-      const onData = (chunk: string): void => {
-        for (const key of chunk) {
-          if (finished) return;
-          const stroke = keystroke(text, key);
-          if (stroke === 'enter') finish(() => resolve(text));
-          else if (stroke === 'interrupt' || stroke === 'end') abort();
-          else {
-            if (echo) this.#output.write(redraw(text, stroke.text));
-            text = stroke.text;
-          }
-        }
-      };
       // Raw before the question is seen: whoever answers at once must not be echoed.
-      input.setRawMode(true);
-      this.#output.write(printable(question, true));
-      input.setEncoding('utf8');
-      input.on('end', abort);
-      input.on('data', onData);
-      input.resume();
+      this.#hold();
+      this.#output.write(printable(text, true));
+      this.#question = { echo, text: '', resolve, reject };
+      const ahead = this.#ahead;
+      this.#ahead = '';
+      this.#onData(ahead);
     });
   }
+
+  #hold(): void {
+    if (this.#isHeld) return;
+    this.#isHeld = true;
+    this.#input.setRawMode(true);
+    this.#input.setEncoding('utf8');
+    this.#input.on('end', this.#onEnd);
+    this.#input.on('data', this.#onData);
+    this.#input.resume();
+  }
+
+  readonly #onEnd = (): void => this.#finish((question) => question.reject(interruption()));
+
+  readonly #onData = (chunk: string): void => {
+    for (const key of chunk) {
+      const question = this.#question;
+      if (question === null) {
+        if (key === '\x03') this.#onInterrupt();
+        else if (this.#ahead.length < ANSWER_MAX) this.#ahead += key;
+        continue;
+      }
+      const stroke = keystroke(question.text, key);
+      if (stroke === 'enter') this.#finish(({ text, resolve }) => resolve(text));
+      else if (stroke === 'interrupt' || stroke === 'end') this.#onEnd();
+      else {
+        if (question.echo) this.#output.write(redraw(question.text, stroke.text));
+        question.text = stroke.text;
+      }
+    }
+  };
+
+  #finish(end: (question: Question) => void): void {
+    const question = this.#question;
+    this.#question = null;
+    if (question === null) return;
+    this.#output.write('\n');
+    end(question);
+  }
+}
+
+function interruption(): CommandError {
+  return new CommandError('interrupted', 'interrupted');
+}
+
+/** A raw terminal makes no signal of Ctrl-C, so whoever listens for it is told by hand. */
+function raiseInterrupt(): void {
+  process.kill(process.pid, 'SIGINT');
 }
 
 /** What to write so that a shown line `before` becomes `after`. */

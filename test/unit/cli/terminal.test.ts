@@ -37,7 +37,9 @@ async function type(hidden: boolean, ...chunks: string[]) {
   await asked();
   const rawWhileTyping = tty.raw;
   for (const chunk of chunks) tty.emit('data', chunk);
-  return { ...(await settled), tty, rawWhileTyping };
+  const result = await settled;
+  terminal.release();
+  return { ...result, tty, rawWhileTyping };
 }
 
 describe('questions on the terminal', () => {
@@ -78,6 +80,36 @@ describe('questions on the terminal', () => {
   it('bounds an answer without end', async () => {
     const result = await type(true, 'x'.repeat(100_000), '\r');
     expect('text' in result && result.text.length).toBe(4096);
+  });
+
+  it('echoes nothing between two questions, and takes it as the next answer', async () => {
+    const tty = new FakeTty();
+    const terminal = new Terminal(tty, tty);
+    const first = terminal.secret('1? ');
+    await asked();
+    tty.emit('data', 'one\r');
+    expect(await first).toBe('one');
+    expect(tty.raw).toBe(true);
+    tty.emit('data', 'two\r');
+    expect(await terminal.secret('2? ')).toBe('two');
+    expect(tty.written).toBe('1? \n2? \n');
+    terminal.release();
+    expect(tty.raw).toBe(false);
+  });
+
+  it('passes on Ctrl-C between two questions', async () => {
+    const tty = new FakeTty();
+    let interrupts = 0;
+    const terminal = new Terminal(tty, tty, () => {
+      interrupts += 1;
+    });
+    const first = terminal.line('1? ');
+    await asked();
+    tty.emit('data', 'one\r');
+    await first;
+    tty.emit('data', '\x03');
+    expect(interrupts).toBe(1);
+    terminal.release();
   });
 
   it('asks one question at a time', async () => {
