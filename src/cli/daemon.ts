@@ -46,6 +46,8 @@ function leaveWith(job: Job, ending: Ending, told: boolean): void {
 }
 
 function serve(job: Job): void {
+  // A terminal that was closed takes no more text; that must not end anything.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const prompter = new RemotePrompter(job.interactive, send);
   let ready = false;
   const session = new MountSession(job, prompter, {

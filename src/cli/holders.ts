@@ -22,11 +22,11 @@ async function links(pid: string): Promise<string[]> {
   return Promise.all(paths.map((path) => readlink(`/proc/${pid}/${path}`).catch(() => '')));
 }
 
-/** The processes that use something in `mountpoint`, by pid. */
+/** The processes that use something in `mountpoint`, by pid, without this one. */
 export async function holdersOf(mountpoint: string): Promise<readonly Holder[]> {
   const holders: Holder[] = [];
   for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
     if (!(await links(pid)).some((target) => liesIn(target, mountpoint))) continue;
     const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?');
     holders.push({ pid: Number(pid), name: name.trim() });

@@ -23,5 +23,7 @@ export async function waitForEnd(pid: number, timeout: number): Promise<boolean>
 export async function isDaemon(pid: number): Promise<boolean> {
   const owner = await stat(`/proc/${pid}`).catch(() => null);
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  return owner?.uid === process.getuid?.() && command.split('\0').some((word) => word.endsWith('/daemon.js'));
+  return (
+    owner?.uid === process.getuid?.() && command.split('\0').some((word) => word.endsWith('/cli/daemon.js'))
+  );
 }

@@ -19,6 +19,11 @@ const FORM = '[user@]host:[dir]';
 export function parseTarget(text: string): RemoteTarget {
   // A user name holds neither ':' nor '/', so an '@' further on belongs to the directory.
   const match = /^(?:([^:/]*)@)?(\[[^\]]*\]|[^:@[\]]*):(.*)$/s.exec(text);
+  const scheme = /^(ssh|sftp):\/\/([^/:]+)(?::\d+)?(\/.*)?$/.exec(text);
+  if (scheme !== null) {
+    const [, , login = '', path = ''] = scheme;
+    throw new OptionError(`the source is not a URL: write '${login}:${path}', and the port with -p`);
+  }
   if (match === null) throw new OptionError(explain(text));
   const user = match[1] ?? null;
   const bracketed = match[2] ?? '';
@@ -42,6 +47,9 @@ export function checkName(what: 'host' | 'user', name: string): void {
 function explain(text: string): string {
   if (text.includes('[') !== text.includes(']')) {
     return `the source '${text}' has an unbalanced bracket: an IPv6 address is written [address]:dir`;
+  }
+  if (text.startsWith('/') || text.startsWith('.')) {
+    return `the source '${text}' is a path of this machine: it is ${FORM}, and the mount point comes second`;
   }
   if (!text.includes(':')) {
     return `the source '${text}' has no ':': write '${text}:' for the home directory, or '${text}:/dir'`;

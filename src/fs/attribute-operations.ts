@@ -38,8 +38,13 @@ export class AttributeOperations {
     const { path } = target;
     const file = this.#fileOf(target);
     if (file?.node.isDirty) {
-      const settled = await this.#open.settle(file);
-      if (settled !== null) return statOf(this.#parts, path, settled, options.statTtl);
+      const [settled, named] = await Promise.all([
+        this.#open.settle(file),
+        path === null || target.handle !== null ? null : names.ask(path),
+      ]);
+      if (path !== null && named !== null) await this.#parts.freshness.reconcile(path, named);
+      const isNamed = path === null || file.node.path !== null;
+      if (settled !== null && isNamed) return statOf(this.#parts, path, settled, options.statTtl);
     }
     if (path === null) return this.#statNameless(file);
     const known = names.known(path);
@@ -146,6 +151,7 @@ export class AttributeOperations {
     const at = path === null ? null : remote.at(path);
     if (file !== undefined) await writes.push(file);
     const subject = await this.#subject(path, file);
+    const since = file?.node.writes;
     const isHalf =
       (changes.uid === undefined) !== (changes.gid === undefined) ||
       (changes.atime === undefined) !== (changes.mtime === undefined);
@@ -165,9 +171,11 @@ export class AttributeOperations {
     if (after.status === 'rejected') throw await remote.failure(after.reason, { op: 'fstat', path: at });
     const nlink = path === null ? 0 : names.linkCount(path);
     const attributes = toAttributes(identity, after.value, nlink);
+    // A write that came in between makes these attributes old already.
+    if (file?.node.writes !== since || file?.node.isDirty) return attributes;
     if (path !== null) names.changed(path, attributes);
     const state = before.status === 'fulfilled' ? before.value : null;
-    if (node !== undefined && !node.isDirty && state !== null) {
+    if (node !== undefined && state !== null) {
       await this.#restamp(path, node, toAttributes(identity, state, nlink), attributes);
     }
     return attributes;

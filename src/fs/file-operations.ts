@@ -58,7 +58,7 @@ export class FileOperations {
     const { node } = file;
     mustBeWritable(options);
     // Nothing is awaited before `data` is copied: its memory is the driver's again when this call yields.
-    if (file.failure !== null) return this.#refuse(file);
+    if (file.failure !== null) return this.#refuse(file, file.failure);
     // The kernel appends at the size it knows; ours was asked for at open, at the latest.
     const position = file.append && !flags.fromPageCache ? node.size : offset;
     const end = position + data.length;
@@ -246,11 +246,11 @@ export class FileOperations {
 
   /** The error of an earlier write; by then the size is again what the server has, or an append would leave a gap. */
   async #tellFailure(file: OpenFile): Promise<void> {
-    if (file.failure !== null) await this.#refuse(file);
+    if (file.failure !== null) await this.#refuse(file, file.failure);
   }
 
-  async #refuse(file: OpenFile): Promise<never> {
+  async #refuse(file: OpenFile, failure: FsError): Promise<never> {
     await this.settle(file);
-    return file.takeFailure();
+    return file.takeFailure(failure);
   }
 }

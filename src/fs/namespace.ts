@@ -71,6 +71,8 @@ export class Namespace {
       const ttl = this.#options.statTtl - listing.age;
       return ttl > 0 ? { value: found.attributes, ttl, age: listing.age } : undefined;
     }
+    // A server may leave out names that it may not look at: an empty listing proves nothing.
+    if (listing.value.size === 0) return undefined;
     const ttl = this.#options.negativeTtl - listing.age;
     return ttl > 0 ? { value: null, ttl, age: listing.age } : undefined;
   }

@@ -117,9 +117,8 @@ export class OpenFile {
   }
 
   /** Throws the error of an earlier write, of which there is one; it is put back if the program never hears of it. */
-  takeFailure(): never {
+  takeFailure(failure: FsError): never {
     const { node } = this;
-    const failure = this.failure ?? new FsError('EIO', 'an earlier write was refused');
     const { lostBytes } = node;
     this.failure = null;
     node.lostBytes = 0;

@@ -43,6 +43,8 @@ interface Asked {
   readonly epoch: number;
   readonly node: FileNode | undefined;
   readonly writes: number;
+  /** Something was written and not confirmed, so that the answer may lack it. */
+  readonly isDirty: boolean;
 }
 
 /** A fresh handle, and what the server said of its file. */
@@ -63,7 +65,12 @@ export class Opening {
   async open(path: Path, flags: number): Promise<Opened> {
     const truncates = (flags & O_TRUNC) !== 0;
     if (truncates || (flags & O_ACCMODE) !== O_RDONLY) mustBeWritable(this.#parts.options);
-    if (truncates) await this.#pushAll(path);
+    if (truncates) {
+      // Asked again after each wait, and nothing awaited behind it: no write comes between this and the OPEN.
+      for (let file = this.#dirty(path); file !== undefined; file = this.#dirty(path)) {
+        await this.#parts.writes.push(file);
+      }
+    }
     const asked = this.#ask(path);
     const pflags = pflagsOf(flags) | (truncates ? SSH_FXF_TRUNC | SSH_FXF_WRITE : 0);
     const request = this.#request(path, pflags, {}, asked.node);
@@ -108,7 +115,12 @@ export class Opening {
   #ask(path: Path): Asked {
     const { names, files } = this.#parts;
     const node = files.peek(path);
-    return { epoch: names.epoch(), node, writes: node?.writes ?? 0 };
+    return {
+      epoch: names.epoch(),
+      node,
+      writes: node?.writes ?? 0,
+      isDirty: node?.isDirty ?? false,
+    };
   }
 
   /** OPEN and LSTAT in one round trip; the server opens through a symbolic link, then the handle tells. */
@@ -156,8 +168,9 @@ export class Opening {
     const attributes = toAttributes(identity, answer.attributes, names.linkCount(path));
     const { id, file } = files.add(path, handle, flags, attributes.size);
     const { node } = file;
-    // What was written since the question is newer than its answer.
-    const isNewer = node === asked.node && (node.isDirty || node.writes !== asked.writes);
+    // What was written and not sent before the question, or since, is newer than its answer.
+    const writes = node === asked.node ? asked.writes : 0;
+    const isNewer = asked.isDirty || node.isDirty || node.writes !== writes;
     let keepCache = true;
     if (!isNewer) {
       keepCache = node.matches(attributes) && !node.racy;
@@ -225,10 +238,9 @@ export class Opening {
     return statOf(this.#parts, path, toAttributes(identity, answer, names.linkCount(path)), 0);
   }
 
-  async #pushAll(path: Path): Promise<void> {
+  #dirty(path: Path): OpenFile | undefined {
     const node = this.#parts.files.openAt(path);
-    const [file] = node?.handles ?? [];
-    if (node?.isDirty && file !== undefined) await this.#parts.writes.push(file);
+    return node?.isDirty ? [...node.handles][0] : undefined;
   }
 
   #close(handle: SftpHandle): void {

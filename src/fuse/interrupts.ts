@@ -70,6 +70,24 @@ export function parseThreadSignals(status: string): ThreadSignals | null {
   return { pending: thread | shared, blocked, ignored, caught };
 }
 
+/** PF_EXITING of the kernel's task flags. */
+const EXITING = 0x4;
+
+/** Does the text of /proc/PID/stat show a thread that is on its way out? Nobody there hears of an error. */
+export function parseExiting(stat: string): boolean {
+  // proc(5): the flags are the seventh field after the parenthesised name, which may hold anything.
+  const flags = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6]);
+  return (flags & EXITING) !== 0;
+}
+
+export function isExiting(pid: number): boolean {
+  try {
+    return parseExiting(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return true;
+  }
+}
+
 /** Null when the thread cannot be looked at (another pid namespace, hidepid). */
 export function readThreadSignals(pid: number): ThreadSignals | null {
   try {

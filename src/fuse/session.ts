@@ -13,6 +13,7 @@ import { type Completion, decode, type State } from './handlers/types.js';
 import {
   INTERRUPT_GRACE_MS,
   interruptVerdict,
+  isExiting,
   isRepeatable,
   readThreadSignals,
   type ThreadSignals,
@@ -234,9 +235,13 @@ export class FuseSession {
     if (pending.graceTimer !== null) clearTimeout(pending.graceTimer);
     this.#count(header.opcode, this.#clock.monotonic() - pending.since);
     if ('error' in outcome) {
-      const errno = errnoOf(outcome.error);
+      const { error } = outcome;
+      const errno = errnoOf(error);
       log('%s %d: errno %d', opcodeName(header.opcode), header.nodeid, errno);
-      this.#reply(header, errno, []);
+      const isSent = this.#reply(header, errno, []);
+      // A descriptor that is closed because its program ends: nobody looks at the answer.
+      const undelivered = error instanceof FsError ? error.undelivered : undefined;
+      if (undelivered !== undefined && (!isSent || isExiting(header.pid))) undelivered();
       return;
     }
     const { completion } = outcome;

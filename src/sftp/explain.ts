@@ -172,7 +172,7 @@ async function whyMissing(probe: Probe, what: Operation): Promise<ErrnoName> {
 async function whyDenied(probe: Probe, what: Operation): Promise<ErrnoName> {
   switch (what.op) {
     case 'setstat': {
-      const [found, readOnly] = await Promise.all([probe.lstat(what.path), probe.isReadOnly(what.path)]);
+      const [found, readOnly] = await Promise.all([probe.lstat(what.path), isReadOnlyAt(probe, what.path)]);
       if (readOnly) return 'EROFS';
       return found === null ? 'EACCES' : 'EPERM';
     }
@@ -195,6 +195,12 @@ async function whyDenied(probe: Probe, what: Operation): Promise<ErrnoName> {
     default:
       return 'EACCES';
   }
+}
+
+/** statvfs follows a symbolic link, so its directory is asked as well. */
+async function isReadOnlyAt(probe: Probe, path: ByteString): Promise<boolean> {
+  const answers = await Promise.all([path, serverParent(path)].map((each) => probe.isReadOnly(each)));
+  return answers.includes(true);
 }
 
 /** Denied to change the directories that hold `paths`: EPERM where one lets everybody write but is sticky. */
@@ -238,7 +244,7 @@ async function whyFailed(probe: Probe, what: Operation): Promise<ErrnoName | nul
       return found !== null && !isSymlink(found.permissions ?? 0) ? 'EINVAL' : null;
     }
     case 'setstat':
-      return (await probe.isReadOnly(what.path)) ? 'EROFS' : null;
+      return (await isReadOnlyAt(probe, what.path)) ? 'EROFS' : null;
     case 'opendir':
       return probe.isOutOfHandles() ? 'EMFILE' : null;
     case 'lstat':

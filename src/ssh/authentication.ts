@@ -266,7 +266,7 @@ export class Authentication {
       return times === 1 ? name : `${name} (${times} times)`;
     });
     const parts = [
-      `${printable(user)} may not log in to ${describeServer(host, port)}`,
+      `permission denied: ${printable(user)} may not log in to ${describeServer(host, port)}`,
       tried.length === 0 ? 'there was nothing to try' : `tried ${tried.join(', ')}`,
       `the server accepts ${printable(this.#accepted.join(', ')) || 'nothing'}`,
       ...this.#problems,

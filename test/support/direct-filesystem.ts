@@ -54,7 +54,7 @@ export interface DirectFileSystem {
   close(): Promise<void>;
 }
 
-const nobody: Identity = {
+export const nobody: Identity = {
   idmap: 'none',
   local: { uid: 0, gid: 0 },
   remote: null,

@@ -50,6 +50,32 @@ export const sharingCases: Suite = {
     );
     await contents(path, bytes);
   },
+  'handles: a log that four loops open anew for each line loses none': async (dir) => {
+    const path = await made(join(dir, 'log'));
+    const lines = Array.from({ length: 4 }, async (_, who) => {
+      for (let n = 0; n < 60; n++) {
+        await using(path, 'a', (file) => file.write(`${who} ${n}\n`));
+      }
+    });
+    await Promise.all(lines);
+    assert.equal((await readFile(path, 'utf8')).split('\n').length, 241);
+  },
+  'handles: what is truncated, written and read back by several at once': async (dir) => {
+    const loops = Array.from({ length: 3 }, async (_, who) => {
+      const path = await made(join(dir, `f${who}`));
+      for (let n = 0; n < 30; n++) {
+        await using(path, 'r+', async (file) => {
+          await file.truncate(5_000);
+          await file.write(Buffer.alloc(100, who + 1), 0, 100, 5_000);
+          assert.equal((await readAt(file, 0, 20_000)).length, 5_100);
+        });
+      }
+    });
+    const visitor = async () => {
+      for (let n = 0; n < 90; n++) await using(join(dir, `f${n % 3}`), 'r', (file) => file.stat());
+    };
+    await Promise.all([...loops, visitor()]);
+  },
   'handles: writers of one page in turns': async (dir) => {
     const path = await made(join(dir, 'f'));
     await using(path, 'r+', (first) =>

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -94,8 +95,11 @@ describe('calls that hang', () => {
 
 describe('processes', () => {
   it('names who holds a directory', async () => {
-    const holders = await holdersOf(process.cwd());
-    expect(holders.map(({ pid }) => pid)).toContain(process.pid);
+    const holder = spawn('sleep', ['60'], { cwd: tmpdir() });
+    const pids = async () => (await holdersOf(tmpdir())).map(({ pid }) => pid);
+    await expect.poll(pids).toContain(holder.pid);
+    holder.kill();
+    expect((await holdersOf(process.cwd())).map(({ pid }) => pid)).not.toContain(process.pid);
   });
 
   it('knows what lies in a mount', () => {

@@ -37,7 +37,8 @@ describe('refused sources', () => {
     ['@host:', /empty user name/],
     ['ho st:', /space or control character/],
     ['host\n:', /space or control character/],
-    ['/local/dir', /has no ':'/],
+    ['/local/dir', /is a path of this machine/],
+    ['ssh://me@host:22/dir', /write 'me@host:\/dir', and the port with -p/],
   ])('%j', (text, message) => {
     expect(() => parseTarget(text)).toThrow(OptionError);
     expect(() => parseTarget(text)).toThrow(message);

@@ -4,11 +4,18 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ascii } from '../../../src/base/bytes.js';
 import { O_WRONLY } from '../../../src/base/mode.js';
-import type { FileSystem } from '../../../src/fs/filesystem.js';
-import { readPages } from '../../../src/fs/listing.js';
+import { fsOptions } from '../../../src/cli/wiring.js';
+import { parseMountOptions } from '../../../src/config/parse.js';
+import { FileSystem } from '../../../src/fs/filesystem.js';
 import type { SftpName } from '../../../src/sftp/attributes.js';
-import type { SftpClient } from '../../../src/sftp/client.js';
-import { type DirectFileSystem, openDirect, path, serverFile } from '../../support/direct-filesystem.js';
+import type { SftpClient, SftpHandle } from '../../../src/sftp/client.js';
+import {
+  type DirectFileSystem,
+  nobody,
+  openDirect,
+  path,
+  serverFile,
+} from '../../support/direct-filesystem.js';
 
 let open: DirectFileSystem | null = null;
 async function direct(options = {}) {
@@ -152,12 +159,19 @@ describe('an open directory', () => {
 });
 
 describe('a server that never ends a listing', () => {
-  /** A client whose directory goes on for ever in pages of `length` names. */
+  /** A mount whose every directory goes on for ever in pages of `length` times one name. */
   function endless(length: number) {
-    const name: SftpName = { filename: ascii('x'), longname: ascii(''), attributes: {} };
-    const page = Array.from({ length }, () => name);
+    const entry: SftpName = {
+      filename: ascii('x'),
+      longname: ascii(''),
+      attributes: { permissions: 0o100644 },
+    };
+    const page = Array.from({ length }, () => entry);
     const asked = { pages: 0, closed: 0 };
-    const client = {
+    const client: Partial<SftpClient> = {
+      limits: { maxPacket: 262_144, maxRead: 32_768, maxWrite: 32_768, maxHandles: 0 },
+      has: () => false,
+      opendir: async () => ({}) as SftpHandle,
       readdir: async () => {
         asked.pages += 1;
         return page;
@@ -165,23 +179,24 @@ describe('a server that never ends a listing', () => {
       close: async () => {
         asked.closed += 1;
       },
-    } as Partial<SftpClient> as SftpClient;
-    return { client, asked };
-  }
-
-  async function readToTheEnd(client: SftpClient): Promise<number> {
-    let pages = 0;
-    for await (const _page of readPages(client, {} as never, false)) pages += 1;
-    return pages;
+    };
+    const fs = new FileSystem({
+      client: client as SftpClient,
+      root: ascii('/'),
+      options: fsOptions(parseMountOptions([])),
+      identity: nobody,
+    });
+    return { fs, asked };
   }
 
   it.each([
-    ['the same name in large pages', 10_000],
+    ['one name over and over', 100_000],
     ['pages whose every name had to be dropped', 0],
-  ])('with %s gets EIO, a bounded number of questions and a closed handle', async (_what, length) => {
-    const { client, asked } = endless(length);
-    await expect(readToTheEnd(client)).rejects.toMatchObject({ code: 'EIO' });
+  ])('with %s gets EIO after a bounded number of pages, and nothing of it is kept', async (_what, length) => {
+    const { fs, asked } = endless(length);
+    await expect(fs.opendir(path(''))).rejects.toMatchObject({ code: 'EIO' });
     expect(asked.pages).toBeLessThan(2_000_000 / Math.max(1, length) + 10);
     expect(asked.closed).toBe(1);
+    expect(fs.status()).toMatchObject({ cachedListings: 0, openDirectories: 0 });
   });
 });

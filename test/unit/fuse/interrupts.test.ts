@@ -1,6 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FsError } from '../../../src/base/errno.js';
 import type { Operations } from '../../../src/fs/operations.js';
-import { interruptVerdict, parseThreadSignals, type ThreadSignals } from '../../../src/fuse/interrupts.js';
+import {
+  interruptVerdict,
+  isExiting,
+  parseExiting,
+  parseThreadSignals,
+  type ThreadSignals,
+} from '../../../src/fuse/interrupts.js';
 import { OPCODE } from '../../../src/fuse/protocol/constants.js';
 import { FuseSession } from '../../../src/fuse/session.js';
 import { fakeOperations, fileStat } from '../../support/fake-operations.js';
@@ -24,6 +31,15 @@ const thread = (given: Partial<ThreadSignals>): ThreadSignals => ({
   ...given,
 });
 const [SIGINT, SIGKILL, SIGALRM, SIGTERM, SIGTSTP, SIGURG] = [2, 9, 14, 15, 20, 23];
+
+describe('a thread on its way out', () => {
+  it('shows by PF_EXITING, whatever its name', () => {
+    const stat = (flags: number) => `12 (a) b (c) R 1 12 12 0 -1 ${flags} 171 0 0`;
+    expect(parseExiting(stat(4_194_304))).toBe(false);
+    expect(parseExiting(stat(4_194_304 + 4))).toBe(true);
+    expect(isExiting(process.pid)).toBe(false);
+  });
+});
 
 describe('verdict', () => {
   it.each([
@@ -153,6 +169,63 @@ describe('FUSE_INTERRUPT', () => {
     expect(transport.replies.filter((reply) => reply.unique === 4)).toEqual([]);
     vi.advanceTimersByTime(1);
     expect(transport.replyTo(4).error).toBe(4);
+  });
+
+  it.each([
+    ['WRITE', OPCODE.WRITE, 'write', [u64(9), u64(0), u32(1), u32(0), u64(0), u64(0), Buffer.from('x')]],
+    ['FLUSH', OPCODE.FLUSH, 'flush', [u64(9), u64(0), u64(0)]],
+    ['UNLINK', OPCODE.UNLINK, 'unlink', [cstring('x')]],
+    ['MKDIR', OPCODE.MKDIR, 'mkdir', [u32(0o755), u32(0), cstring('x')]],
+    ['CREATE', OPCODE.CREATE, 'create', [u32(0o101), u32(0o644), u32(0), u32(0), cstring('x')]],
+  ] as const)(
+    'never tells a program that goes on that its %s was interrupted: it would do it twice',
+    async (_name, opcode, call, body) => {
+      let fail: (error: Error) => void = () => undefined;
+      const failing = new Promise<never>((_resolve, reject) => {
+        fail = reject;
+      });
+      const session = serve({ [call]: () => failing }, HANDLED);
+      session.dispatch(request(opcode, { unique: 4 }, ...body));
+      await settle();
+      session.dispatch(interrupt(4));
+      vi.advanceTimersByTime(60_000);
+      expect(transport.replies.filter((reply) => reply.unique === 4)).toEqual([]);
+      fail(new FsError('ENOSPC'));
+      await settle();
+      expect(transport.replyTo(4).error).toBe(28);
+    },
+  );
+
+  it.each([
+    ['FLUSH', OPCODE.FLUSH, 'flush', [u64(9), u64(0), u64(0)]],
+    ['FSYNC', OPCODE.FSYNC, 'fsync', [u64(9), u32(0), u32(0)]],
+    ['WRITE', OPCODE.WRITE, 'write', [u64(9), u64(0), u32(1), u32(0), u64(0), u64(0), Buffer.from('x')]],
+  ] as const)(
+    'an interrupted %s gives back the error that it would have told',
+    async (_name, opcode, call, body) => {
+      const undelivered = vi.fn();
+      let fail: (error: Error) => void = () => undefined;
+      const failing = new Promise<never>((_resolve, reject) => {
+        fail = reject;
+      });
+      const session = serve({ [call]: () => failing }, FATAL);
+      session.dispatch(request(opcode, { unique: 4 }, ...body));
+      await settle();
+      session.dispatch(interrupt(4));
+      expect(transport.replyTo(4).error).toBe(4);
+      fail(new FsError('ENOSPC', 'disk full', { undelivered }));
+      await settle();
+      expect(undelivered).toHaveBeenCalledOnce();
+    },
+  );
+
+  it('an error that was told is not given back', async () => {
+    const undelivered = vi.fn();
+    const session = serve({ flush: () => Promise.reject(new FsError('EIO', 'lost', { undelivered })) }, null);
+    session.dispatch(request(OPCODE.FLUSH, { unique: 4 }, u64(9), u64(0), u64(0)));
+    await settle();
+    expect(transport.replyTo(4).error).toBe(5);
+    expect(undelivered).not.toHaveBeenCalled();
   });
 
   it.each([
