@@ -1,0 +1,109 @@
+/** `npm run bench`: reads the options, sets the stage, measures, and writes what was found. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { run } from '../test/support/run.js';
+import { Scope } from '../test/support/scope.js';
+import { Data } from './data.js';
+import { describeMachine, memoryDirectory, storageOf } from './machine.js';
+import { measure } from './measure.js';
+import { Network } from './network.js';
+import { type BenchOptions, parseOptions } from './options.js';
+import { ensurePrograms, peersNamed } from './peers/index.js';
+import type { Peer } from './peers/peer.js';
+import { markdown, targetTable } from './report.js';
+import type { Results } from './results.js';
+import { scenariosFor } from './scenarios/index.js';
+import { sizesFor } from './sizes.js';
+import { svg } from './svg.js';
+import { judge } from './targets.js';
+
+/** What the largest files of a run need at the server. */
+const ROOM = 6 * 2 ** 30;
+
+const print = (text: string) => process.stdout.write(`${text}\n`);
+
+function list(): void {
+  for (const { name, about } of scenariosFor(sizesFor(0, false))) print(`${name.padEnd(20)}${about}`);
+}
+
+async function versionsOf(peers: readonly Peer[]): Promise<Readonly<Record<string, string>>> {
+  const others = peers.filter(({ name }) => name !== 'local' && name !== 'sftp');
+  const versions = await Promise.all(others.map(async (peer) => [peer.name, await peer.version()] as const));
+  const ssh = await run('ssh', ['-V']);
+  const [openssh = 'unknown'] = ssh.stderr.trim().split(/[\s,]/);
+  return { ...Object.fromEntries(versions), 'sshd, sftp': openssh.replace('OpenSSH_', '') };
+}
+
+/** Runs the plan in a scope of its own, whose directory is `data`. */
+async function measured(options: BenchOptions): Promise<Results> {
+  // The scope makes its directory where TMPDIR says.
+  process.env.TMPDIR = resolve(options.data ?? (await memoryDirectory(ROOM)) ?? tmpdir());
+  const profile = options.profile === null ? null : resolve(options.profile);
+  if (profile !== null) await mkdir(profile, { recursive: true });
+  const peers = peersNamed(options.peer, { options: options.remoraOptions, profile });
+  await ensurePrograms(peers);
+  const scope = await Scope.open('bench');
+  const interrupt = new AbortController();
+  let closing: Promise<void> | null = null;
+  const leave = () => {
+    interrupt.abort(new Error('interrupted'));
+    // What is running loses its mount, fails, and is the last.
+    closing ??= scope.close();
+  };
+  process.once('SIGINT', leave);
+  process.once('SIGTERM', leave);
+  try {
+    const network = await Network.start(scope, options.bandwidth);
+    const roundTrips: Record<string, number> = {};
+    for (const rtt of options.rtt) roundTrips[String(rtt)] = await network.measure(rtt);
+    const data = new Data(await scope.makeDirectory('served'));
+    const plan = { ...options, peers, scenarios: options.scenario, rtts: options.rtt };
+    const progress = (line: string) => process.stderr.write(`${line}\n`);
+    const measurements = await measure(plan, { scope, network, data, progress, signal: interrupt.signal });
+    const { runs, quick, bandwidth, cap, remoraOptions } = options;
+    return {
+      date: new Date().toISOString(),
+      machine: describeMachine(),
+      versions: await versionsOf(peers),
+      settings: { runs, quick, bandwidth, cap, storage: await storageOf(data.root), remoraOptions },
+      roundTrips,
+      measurements,
+    };
+  } finally {
+    closing ??= scope.close();
+    await closing;
+  }
+}
+
+async function write(options: BenchOptions, results: Results): Promise<void> {
+  const json = `${JSON.stringify(results, null, 2)}\n`;
+  if (options.json !== null) await writeFile(options.json, json);
+  if (options.out === null) return;
+  await mkdir(options.out, { recursive: true });
+  await writeFile(join(options.out, 'results.json'), json);
+  await writeFile(join(options.out, 'results.md'), markdown(results));
+  await writeFile(join(options.out, 'results.svg'), svg(results));
+}
+
+async function main(): Promise<void> {
+  const options = parseOptions(process.argv.slice(2));
+  if (options.list) return list();
+  const { checkTargets } = options;
+  const old = typeof checkTargets === 'string' ? checkTargets : null;
+  const results: Results = old === null ? await measured(options) : JSON.parse(await readFile(old, 'utf8'));
+  if (old === null) {
+    await write(options, results);
+    print(markdown(results));
+  } else {
+    print(targetTable(judge(results)));
+  }
+  const missed = judge(results).some(({ verdict }) => verdict === 'missed');
+  const failed = results.measurements.some(({ peer, failure }) => peer === 'remora' && failure !== null);
+  if (failed || (checkTargets !== false && missed)) process.exitCode = 1;
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});
