@@ -138,6 +138,13 @@ describe('names', () => {
     expect(world.requests).toEqual([]);
   });
 
+  it('are not denied by an empty listing: a server leaves out what it may not look at', async () => {
+    const world = await direct();
+    expect(await list(world, '')).toEqual([]);
+    await writeFile(join(world.disk, 'hidden'), 'x');
+    expect((await world.fs.lookup(path('hidden'))).attributes?.size).toBe(1);
+  });
+
   it('in a cached listing follow our own changes at once', async () => {
     const world = await direct();
     const { fs } = world;
