@@ -2,6 +2,9 @@
  * File content in fixed blocks, one LRU for the whole mount, bounded in bytes. A file is known by a number
  * that its owner gives it; when the content turns out to have changed, the owner drops the file's blocks.
  * The last block of a file is shorter than the others.
+ *
+ * Blocks are views of the answers they came in. Since a view keeps the whole answer alive, the blocks of one
+ * answer leave together when one of them is evicted: what the cache counts is what it holds.
  */
 import { LRUCache } from 'lru-cache';
 
@@ -12,6 +15,8 @@ interface Block {
   readonly file: number;
   readonly index: number;
   readonly data: Buffer;
+  /** Keys of the blocks that came in the same answer. */
+  readonly siblings: readonly string[];
 }
 
 const keyOf = (file: number, index: number): string => `${file}:${index}`;
@@ -19,6 +24,8 @@ const keyOf = (file: number, index: number): string => `${file}:${index}`;
 export class BlockCache {
   readonly #blocks: LRUCache<string, Block>;
   readonly #byFile = new Map<number, Set<number>>();
+  /** Evicted blocks whose siblings have to go as well; LRUCache may not be changed while it evicts. */
+  #orphaned: Block[] = [];
   #hits = 0;
   #misses = 0;
 
@@ -29,6 +36,7 @@ export class BlockCache {
       sizeCalculation: (block) => Math.max(1, block.data.length),
       dispose: (block, _key, reason) => {
         if (reason !== 'set') this.#unlist(block);
+        if (reason === 'evict') this.#orphaned.push(block);
       },
     });
   }
@@ -56,14 +64,27 @@ export class BlockCache {
     return this.#blocks.has(keyOf(file, index));
   }
 
-  set(file: number, index: number, data: Buffer): void {
+  /** Takes an answer that starts with block `first`; all of its blocks but the last of the file are whole. */
+  setRun(file: number, first: number, run: Buffer): void {
+    const count = Math.ceil(run.length / BLOCK_SIZE);
+    const siblings = Array.from({ length: count }, (_, at) => keyOf(file, first + at));
     let indexes = this.#byFile.get(file);
     if (indexes === undefined) {
       indexes = new Set();
       this.#byFile.set(file, indexes);
     }
-    indexes.add(index);
-    this.#blocks.set(keyOf(file, index), { file, index, data });
+    for (const [at, key] of siblings.entries()) {
+      const index = first + at;
+      const data = run.subarray(at * BLOCK_SIZE, (at + 1) * BLOCK_SIZE);
+      this.#blocks.set(key, { file, index, data, siblings });
+      indexes.add(index);
+    }
+    for (let orphan = this.#orphaned.pop(); orphan !== undefined; orphan = this.#orphaned.pop()) {
+      // A sibling may have been fetched anew since, in an answer of its own.
+      for (const key of orphan.siblings) {
+        if (this.#blocks.peek(key)?.siblings === orphan.siblings) this.#blocks.delete(key);
+      }
+    }
   }
 
   /** Drops the blocks from `first` to `last`, both included. */

@@ -121,16 +121,14 @@ export class Content {
     const { node } = file;
     const { version } = node;
     const isShared = !node.isDirty;
-    const run = this.#readFully(file, first * BLOCK_SIZE, count * BLOCK_SIZE);
+    const run = this.#readFully(file, first * BLOCK_SIZE, count * BLOCK_SIZE).then((data) => {
+      if (isShared && node.version === version) this.#blocks.setRun(node.id, first, data);
+      return data;
+    });
     for (let at = 0; at < count; at += 1) {
       const index = first + at;
       const block = run
-        .then((data) => {
-          const piece = data.subarray(at * BLOCK_SIZE, (at + 1) * BLOCK_SIZE);
-          if (isShared && node.version === version && piece.length > 0)
-            this.#blocks.set(node.id, index, piece);
-          return piece;
-        })
+        .then((data) => data.subarray(at * BLOCK_SIZE, (at + 1) * BLOCK_SIZE))
         .finally(() => {
           if (node.fetching.get(index) === block) node.fetching.delete(index);
         });

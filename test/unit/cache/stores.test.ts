@@ -83,19 +83,37 @@ describe('timed store', () => {
 describe('block cache', () => {
   it('is bounded in bytes and drops the least recently used block', () => {
     const cache = new BlockCache(3 * BLOCK_SIZE);
-    for (let index = 0; index < 3; index += 1) cache.set(1, index, Buffer.alloc(BLOCK_SIZE));
+    for (let index = 0; index < 3; index += 1) cache.setRun(1, index, Buffer.alloc(BLOCK_SIZE));
     cache.get(1, 0);
-    cache.set(1, 3, Buffer.alloc(BLOCK_SIZE));
+    cache.setRun(1, 3, Buffer.alloc(BLOCK_SIZE));
     expect(cache.bytes).toBe(3 * BLOCK_SIZE);
     expect(cache.has(1, 0)).toBe(true);
     expect(cache.has(1, 1)).toBe(false);
   });
 
+  it('counts what it holds: the blocks of one answer leave together', () => {
+    const cache = new BlockCache(4 * BLOCK_SIZE);
+    cache.setRun(1, 0, Buffer.alloc(3 * BLOCK_SIZE + 5));
+    cache.get(1, 0);
+    expect(cache.get(1, 3)?.length).toBe(5);
+    cache.setRun(1, 9, Buffer.alloc(BLOCK_SIZE));
+    expect([0, 1, 2, 3, 9].map((index) => cache.has(1, index))).toEqual([false, false, false, false, true]);
+    expect(cache.bytes).toBe(BLOCK_SIZE);
+  });
+
+  it('leaves a block that was fetched anew when its old answer goes', () => {
+    const cache = new BlockCache(4 * BLOCK_SIZE);
+    cache.setRun(1, 0, Buffer.alloc(2 * BLOCK_SIZE));
+    cache.setRun(1, 1, Buffer.alloc(BLOCK_SIZE));
+    cache.setRun(1, 5, Buffer.alloc(3 * BLOCK_SIZE));
+    expect([0, 1, 5, 6, 7].map((index) => cache.has(1, index))).toEqual([false, true, true, true, true]);
+  });
+
   it('drops ranges and whole files, and no other file', () => {
     const cache = new BlockCache(100 * BLOCK_SIZE);
     for (let index = 0; index < 10; index += 1) {
-      cache.set(1, index, Buffer.alloc(10));
-      cache.set(2, index, Buffer.alloc(10));
+      cache.setRun(1, index, Buffer.alloc(10));
+      cache.setRun(2, index, Buffer.alloc(10));
     }
     cache.drop(1, 3, 5);
     expect([2, 3, 4, 5, 6].map((index) => cache.has(1, index))).toEqual([true, false, false, false, true]);
