@@ -366,7 +366,7 @@ export const SCHEMA = {
     words: { no_readahead: 0 },
     min: 0,
     max: GIB,
-    fallback: 4 * MIB,
+    fallback: 8 * MIB,
     help: 'Most to read ahead of one open file; 0 (or no_readahead) turns it off.',
   }),
   cacheSize: size({

@@ -43,10 +43,7 @@ export class Content {
     if (end <= offset) return [];
     const length = end - offset;
     const wasDirty = node.isDirty;
-    const before = unsent(node, offset, length).map(({ offset: at, data }) => ({
-      offset: at,
-      data: data.slice(),
-    }));
+    const before = unsent(node, offset, length);
     const wanted = this.#blocksFor(file, offset, end);
     this.#readAhead(file, offset, length);
     const blocks = await Promise.all(wanted);
