@@ -68,7 +68,7 @@ describe('what the words mean', () => {
       dcacheMaxSize: 10_000,
       cacheSize: 128 * 2 ** 20,
       dirtyLimit: 32 * 2 ** 20,
-      readahead: 4 * 2 ** 20,
+      readahead: 8 * 2 ** 20,
       maxRead: null,
     } satisfies Partial<MountOptions>);
   });
