@@ -5,6 +5,7 @@
  */
 
 import { unlink } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Unsent } from '../fs/open-file.js';
 import { MountError } from '../fuse/mount/errors.js';
 import { findFuseMounts } from '../fuse/mount/mounts.js';
@@ -26,6 +27,9 @@ const END_TIMEOUT = 60_000;
 const FORCED_END_TIMEOUT = 5000;
 /** Milliseconds for the daemon to take note. */
 const STOP_TIMEOUT = 2000;
+/** How often and after how many milliseconds a busy mount that nobody can be seen to use is tried again. */
+const BUSY_RETRIES = 10;
+const BUSY_DELAY = 100;
 
 export interface UnmountRequest {
   readonly mountpoint: string;
@@ -92,7 +96,7 @@ async function flush(
 }
 
 /** Takes the mount out of the tree; one in use only by force, or when its process is gone anyway. */
-async function detach(path: string, force: boolean): Promise<void> {
+async function detach(path: string, force: boolean, retries = BUSY_RETRIES): Promise<void> {
   try {
     await unmountPath(path, { lazy: false });
   } catch (error) {
@@ -101,6 +105,11 @@ async function detach(path: string, force: boolean): Promise<void> {
     if (error.kind !== 'busy') throw error;
     if (force || (await isDeadMount(path))) return unmountPath(path, { lazy: true });
     const holders = describeHolders(await holdersOf(path));
+    // Nobody to be seen: whoever it was is just leaving.
+    if (holders === '' && retries > 0) {
+      await delay(BUSY_DELAY);
+      return detach(path, force, retries - 1);
+    }
     const who = holders === '' ? '' : ` by ${holders}`;
     throw new CommandError('busy', `${path} is in use${who}; --force unmounts all the same`);
   }

@@ -28,8 +28,7 @@ export class AttributeOperations {
     const attributes = known === undefined ? await names.ask(path) : known.value;
     const ttl = known?.ttl ?? options.statTtl;
     if (attributes === null) return missing(this.#parts, ttl);
-    await this.#parts.freshness.reconcile(path, attributes);
-    return statOf(this.#parts, path, attributes, ttl);
+    return statOf(this.#parts, path, await this.#parts.freshness.reconcile(path, attributes), ttl);
   }
 
   /** A file with unconfirmed writes is written out first: its true time is the server's. */
@@ -50,8 +49,8 @@ export class AttributeOperations {
     const known = names.known(path);
     const attributes = known === undefined ? await names.ask(path) : known.value;
     if (attributes === null) throw new FsError('ENOENT');
-    await this.#parts.freshness.reconcile(path, attributes);
-    return statOf(this.#parts, path, attributes, known?.ttl ?? options.statTtl);
+    const truth = await this.#parts.freshness.reconcile(path, attributes);
+    return statOf(this.#parts, path, truth, known?.ttl ?? options.statTtl);
   }
 
   async setattr(target: Target, changes: AttributeChanges): Promise<Stat> {
@@ -185,7 +184,7 @@ export class AttributeOperations {
   async #restamp(path: Path | null, node: FileNode, was: Attributes, is: Attributes): Promise<void> {
     const { content, freshness } = this.#parts;
     const isOurs = node.matches(was) && was.size === is.size;
-    if (!isOurs && path !== null && node.handles.size > 0) return freshness.reconcile(path, is);
+    if (!isOurs && path !== null && node.handles.size > 0) return void (await freshness.reconcile(path, is));
     if (!isOurs) content.drop(node);
     // A change in the second of the last one does not show, and our new time must not hide that.
     const { racy } = node;

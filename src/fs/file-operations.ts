@@ -220,6 +220,8 @@ export class FileOperations {
     mustBeWritable(this.#parts.options);
     const source = files.get(from);
     const target = files.get(to);
+    // OpenSSH refuses to copy within one file; the kernel copies by reading and writing then.
+    if (source.node === target.node) throw new FsError('EOPNOTSUPP', 'a copy within one file');
     await Promise.all([this.settle(source), this.settle(target)]);
     await this.#tellFailure(source);
     await this.#tellFailure(target);
@@ -237,7 +239,11 @@ export class FileOperations {
     node.writes += 1;
     target.wrote = true;
     if (node.path !== null) names.outdated(node.path);
-    if (done.status === 'rejected') throw await remote.failure(done.reason, { op: 'copy', path });
+    if (done.status === 'rejected') {
+      const failure = await remote.failure(done.reason, { op: 'copy', path });
+      // Whatever the reason, reading and writing will tell it, or do without.
+      throw failure.code === 'EIO' ? new FsError('EOPNOTSUPP', failure.message, { cause: failure }) : failure;
+    }
     const size = after.status === 'fulfilled' ? (after.value.size ?? 0) : toOffset + copied;
     node.size = Math.max(node.size, Math.min(size, toOffset + copied));
     // A source that shrank on the server ends the copy early, and the server does not say where.

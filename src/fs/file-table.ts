@@ -55,7 +55,13 @@ export class FileTable {
 
   /** The file called `path` if it is open or was lately. */
   peek(path: Path): FileNode | undefined {
-    return this.openAt(path) ?? this.#closed.peek(path);
+    const open = this.openAt(path);
+    if (open !== undefined) return open;
+    for (const name of this.#links.twins(path)) {
+      const node = this.#closed.peek(name);
+      if (node !== undefined) return node;
+    }
+    return undefined;
   }
 
   /** Registers one open of the file at `path`; a file not seen lately starts with an unknown stamp. */
@@ -66,7 +72,8 @@ export class FileTable {
       this.#nextNode += 1;
     }
     if (node.handles.size === 0) {
-      this.#closed.delete(path);
+      if (node.path !== null) this.#closed.delete(node.path);
+      node.path = path;
       this.#open.set(path, node);
     }
     const file = new OpenFile(node, handle, flags);
@@ -103,10 +110,10 @@ export class FileTable {
     if (node === undefined) return;
     const isOpen = this.#open.delete(path);
     this.#closed.delete(path);
-    node.path = twin;
-    if (twin === null) {
-      if (!isOpen) this.#blocks.dropFile(node.id);
-    } else this.#place(twin, node, isOpen);
+    node.path = null;
+    // What is closed must not take a name from what is open.
+    if (twin !== null && (isOpen || this.openAt(twin) === undefined)) this.#place(twin, node, isOpen);
+    else if (!isOpen) this.#blocks.dropFile(node.id);
   }
 
   /** `from`, and for a directory all below it, is now called `to` (whose own file is already gone). */

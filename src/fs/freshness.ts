@@ -12,7 +12,6 @@ import { S_IFMT } from '../base/mode.js';
 import type { Path } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { SftpHandle } from '../sftp/client.js';
-import { toAttributes } from './identity.js';
 import type { FileNode } from './open-file.js';
 import type { Attributes } from './operations.js';
 import type { Store } from './parts.js';
@@ -61,13 +60,16 @@ export class Freshness {
     this.stamp(node, attributes);
   }
 
-  /** `attributes` are what is known of the name `path`: an open file of that name follows, or loses the name. */
-  async reconcile(path: Path, attributes: Attributes): Promise<void> {
+  /**
+   * `attributes` are what is known of the name `path`: an open file of that name follows, or loses the name.
+   * Answers what is true of the name now; the question may have crossed writes of ours.
+   */
+  async reconcile(path: Path, attributes: Attributes): Promise<Attributes> {
     const node = this.#store.files.openAt(path);
-    if (node === undefined || node.isDirty || node.matches(attributes)) return;
+    if (node === undefined || node.isDirty || node.matches(attributes)) return attributes;
     const [file] = node.handles;
-    if (file === undefined) return;
-    const { remote, names, identity } = this.#store;
+    if (file === undefined) return attributes;
+    const { remote, names } = this.#store;
     const { writes } = node;
     const at = remote.at(path);
     const since = names.epoch();
@@ -76,13 +78,17 @@ export class Freshness {
       () => remote.client.fstat(file.handle),
     );
     // A write or rename of ours crossed the question: what it brought is newer.
-    if (node.writes !== writes || node.isDirty || !names.isCurrent(path, since)) return;
-    if (answer === 'unknown') return;
-    if (answer === 'different') this.replaced(path);
-    else {
-      names.learn(path, answer, since);
-      this.adopt(node, toAttributes(identity, answer, names.linkCount(path)));
+    if (node.writes !== writes || node.isDirty || !names.isCurrent(path, since)) {
+      return node.stamp === null ? attributes : { ...attributes, ...node.stamp };
     }
+    if (answer === 'unknown') return attributes;
+    if (answer === 'different') {
+      this.replaced(path);
+      return attributes;
+    }
+    const truth = names.learn(path, answer, since);
+    this.adopt(node, truth);
+    return truth;
   }
 
   /** Do two handles reach one file? Where the server does not say, they are taken to. */

@@ -112,16 +112,21 @@ export class NameOperations {
 
   /** EPERM where there are no hard links, as link(2) has it. */
   async link(from: Path, to: Path): Promise<Stat> {
-    const { remote, names, links, options } = this.#parts;
+    const { remote, names, links, files, writes, options } = this.#parts;
     const { client } = remote;
     if (!options.hardLinks || !client.has(HARDLINK)) throw new FsError('EPERM', 'no hard links here');
     const what: LinkOperation = { op: 'link', from: remote.at(from), to: remote.at(to) };
     const nlink = names.linkCount(from) + 1;
+    const node = files.openAt(from);
+    const [file] = node?.handles ?? [];
+    if (node?.isDirty && file !== undefined) await writes.push(file);
+    const before = node?.writes;
     const stat = await this.#create(to, client.hardlink(what.from, what.to), what, nlink);
     changedThrough(this.#parts, from);
     links.linked(from, to, stat.attributes);
     names.setLinkCount(from, nlink);
-    return stat;
+    if (node?.isDirty || node?.writes !== before) names.outdated(to);
+    return statOf(this.#parts, to, stat.attributes, options.statTtl);
   }
 
   /** Reads the directory at once, so that what forbids reading it is told by opendir(3). */
@@ -169,6 +174,9 @@ export class NameOperations {
     const known = this.#parts.names.known(path);
     if (known === undefined) return undefined;
     if (known.value === null) return missing(this.#parts, 0);
+    const node = this.#parts.files.openAt(path);
+    // An open file that the listing does not show as we know it: asking will tell.
+    if (node !== undefined && (node.isDirty || !node.matches(known.value))) return undefined;
     return statOf(this.#parts, path, known.value, known.ttl);
   }
 

@@ -86,9 +86,9 @@ export class FileNode {
     for (const handle of this.handles) if (handle.canWrite) handle.failure ??= error;
   }
 
-  /** `attributes` with the size that programs see while writes are under way. */
+  /** `attributes` with the size that programs see: of an open file ours is the newest. */
   overlaid(attributes: Attributes): Attributes {
-    return this.isDirty && attributes.size !== this.size ? { ...attributes, size: this.size } : attributes;
+    return attributes.size === this.size ? attributes : { ...attributes, size: this.size };
   }
 }
 

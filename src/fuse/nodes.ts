@@ -22,6 +22,8 @@ export interface Node {
   readonly ino: number;
   /** S_IFMT bits: a name that comes back with another type is another file. */
   readonly type: number;
+  /** Its last name was removed here; one without a name otherwise lost it to another file. */
+  readonly wasRemoved: boolean;
 }
 
 class LiveNode implements Node {
@@ -29,6 +31,7 @@ class LiveNode implements Node {
   readonly ino: number;
   readonly type: number;
   lookups = 0;
+  wasRemoved = false;
   /** More than one only after `link`. */
   links: Link[] = [];
   readonly children = new Map<ByteString, LiveNode>();
@@ -140,7 +143,14 @@ export class NodeTable {
     this.#freeIfUnused(node);
   }
 
-  /** The name was removed (UNLINK, RMDIR), or is about to be made anew. */
+  /** The name was removed (UNLINK, RMDIR). */
+  remove(parent: Node, name: ByteString): void {
+    const node = this.#live(parent).children.get(name);
+    if (node !== undefined) node.wasRemoved = true;
+    this.unlink(parent, name);
+  }
+
+  /** The name is another file's, or about to be made anew. */
   unlink(parent: Node, name: ByteString): void {
     const directory = this.#live(parent);
     this.#numbers.drop(directory.ino, name);

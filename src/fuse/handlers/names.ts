@@ -87,7 +87,7 @@ async function remove(
     () => [path()],
     async () => {
       await call(path());
-      state.nodes.unlink(parent, name);
+      state.nodes.remove(parent, name);
     },
   );
   return DONE;

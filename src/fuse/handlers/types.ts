@@ -54,10 +54,15 @@ export function nodeOf(state: State, nodeid: number): Node {
   return node;
 }
 
+/** What a program hears of a node without a name: ESTALE makes the kernel look the name up once more. */
+function nameless(node: Node): FsError {
+  return new FsError(node.wasRemoved ? 'ENOENT' : 'ESTALE', `node ${node.id} has no name any more`);
+}
+
 /** The path of a node that must still have one. */
 export function pathOf(state: State, node: Node): Path {
   const path = state.nodes.pathOf(node);
-  if (path === null) throw new FsError('ESTALE', `node ${node.id} has no name any more`);
+  if (path === null) throw nameless(node);
   return path;
 }
 
@@ -74,7 +79,7 @@ export function childPath(state: State, parent: Node, name: ByteString): Path {
 export function targetOf(state: State, node: Node, fh: number | null): Target {
   const path = state.nodes.pathOf(node);
   const handle = fh ?? (path === null ? state.open.anyOf(node.id) : null);
-  if (path === null && handle === null) throw new FsError('ESTALE', `node ${node.id} is gone`);
+  if (path === null && handle === null) throw nameless(node);
   return { path, handle };
 }
 

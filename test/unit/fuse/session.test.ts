@@ -138,7 +138,7 @@ describe('dispatch', () => {
     expect(Number(payload.readBigUInt64LE(0))).toBe(id);
   });
 
-  it('a removed file is reached through any handle it has, and is stale without', async () => {
+  it('a removed file is reached through any handle it has, and does not exist without', async () => {
     const getattr = vi.fn(async () => fileStat);
     const { call, lookup } = serve({
       lookup: async () => fileStat,
@@ -153,7 +153,7 @@ describe('dispatch', () => {
     expect((await call(OPCODE.GETATTR, id, u32(0), u32(0), u64(0))).error).toBe(0);
     expect(getattr.mock.calls).toEqual([[{ path: null, handle: 42 }]]);
     await call(OPCODE.RELEASE, id, u64(42), u32(0), u32(0), u64(0));
-    expect((await call(OPCODE.GETATTR, id, u32(0), u32(0), u64(0))).error).toBe(ESTALE);
+    expect((await call(OPCODE.GETATTR, id, u32(0), u32(0), u64(0))).error).toBe(ENOENT);
   });
 
   it('makes the kernel ask for the size of a file that has changed, before it may read', async () => {

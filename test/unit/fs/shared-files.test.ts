@@ -1,0 +1,106 @@
+/** One file by several names or descriptors, some of it written and not yet sent: there is only one truth. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { deferred } from '../../../src/base/deferred.js';
+import { O_APPEND, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
+import { type DirectFileSystem, openDirect, path, readAll } from '../../support/direct-filesystem.js';
+
+const plain = { fromPageCache: false };
+const replacing = { noReplace: false };
+const named = (name: string) => ({ path: path(name), handle: null });
+
+let open: DirectFileSystem | null = null;
+async function direct() {
+  open = await openDirect();
+  return open;
+}
+afterEach(async () => {
+  await open?.close();
+  open = null;
+});
+
+async function close({ fs }: DirectFileSystem, ...handles: readonly number[]): Promise<void> {
+  for (const handle of handles) {
+    await fs.flush(handle);
+    await fs.release(handle);
+  }
+}
+
+describe('a link made to a file with unsent writes', () => {
+  it('shows their size under both names, and an append goes behind them', async () => {
+    const world = await direct();
+    const { fs, disk } = world;
+    const { handle } = await fs.create(path('a'), O_RDWR | O_APPEND, 0o644);
+    await fs.write(handle, 0, Buffer.alloc(1000, 'A'), plain);
+    expect((await fs.link(path('a'), path('b'))).attributes.size).toBe(1000);
+    for (const name of ['a', 'b']) expect((await fs.getattr(named(name))).attributes.size).toBe(1000);
+    await fs.write(handle, 1000, Buffer.alloc(10, 'B'), plain);
+    for (const name of ['a', 'b']) expect((await fs.lookup(path(name))).attributes?.size).toBe(1010);
+    await close(world, handle);
+    expect(await readFile(join(disk, 'b'), 'utf8')).toBe('A'.repeat(1000) + 'B'.repeat(10));
+  });
+});
+
+describe('a name that is left after the others went', () => {
+  /** A file made as `a`, linked as `b`, renamed to `c`, opened by `b` and written to; then `c` is gone. */
+  async function written(world: DirectFileSystem): Promise<number> {
+    const { fs } = world;
+    await close(world, (await fs.create(path('a'), O_WRONLY, 0o644)).handle);
+    await fs.link(path('a'), path('b'));
+    await fs.rename(path('a'), path('c'), replacing);
+    const { handle } = await fs.open(path('b'), O_RDWR);
+    await fs.write(handle, 0, Buffer.alloc(100, 'A'), plain);
+    await fs.unlink(path('c'));
+    return handle;
+  }
+
+  it('leads a second open to what the first wrote', async () => {
+    const world = await direct();
+    const first = await written(world);
+    const { handle } = await world.fs.open(path('b'), O_RDWR);
+    expect(await readAll(world.fs, handle)).toHaveLength(100);
+    expect((await world.fs.getattr(named('b'))).attributes.size).toBe(100);
+    await close(world, handle, first);
+  });
+
+  it.each([
+    ['appends behind it', O_RDWR | O_APPEND, 'A'.repeat(100) + 'B'.repeat(50)],
+    ['overwrites it', O_RDWR, 'B'.repeat(50) + 'A'.repeat(50)],
+  ])('is one file for an open that %s', async (_how, flags, content) => {
+    const world = await direct();
+    const { fs, disk } = world;
+    const first = await written(world);
+    const { handle } = await fs.open(path('b'), flags);
+    await fs.write(handle, 0, Buffer.alloc(50, 'B'), plain);
+    await close(world, handle, first);
+    expect(await readFile(join(disk, 'b'), 'utf8')).toBe(content);
+  });
+});
+
+describe('a lookup that was asked before a write went out', () => {
+  it('answers the size that was written, though it was confirmed meanwhile', async () => {
+    const world = await direct();
+    const { fs, after } = world;
+    const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
+    await fs.write(handle, 0, Buffer.alloc(5000), plain);
+    const held = deferred<void>();
+    after.set('lstat', () => held.promise);
+    const early = fs.lookup(path('f'));
+    after.clear();
+    await fs.flush(handle);
+    held.resolve();
+    expect((await early).attributes?.size).toBe(5000);
+    await close(world, handle);
+  });
+});
+
+describe('a copy within one file', () => {
+  it('is left to the kernel: OpenSSH refuses it', async () => {
+    const world = await direct();
+    const { handle } = await world.fs.create(path('f'), O_RDWR, 0o644);
+    const copy = world.fs.copyFileRange(handle, 0, handle, 100, 50);
+    await expect(copy).rejects.toMatchObject({ code: 'EOPNOTSUPP' });
+    await close(world, handle);
+  });
+});
