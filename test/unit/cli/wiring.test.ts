@@ -45,10 +45,10 @@ describe('options for each layer', () => {
   it('makes relative paths absolute and leaves words and home paths alone', () => {
     const made = absolutePaths(
       options('IdentityFile=k,IdentityFile=~/k,UserKnownHostsFile=kh none /abs,IdentityAgent=SSH_AUTH_SOCK'),
-      '/work',
+      '/start',
     );
-    expect(made.identityFiles).toEqual(['/work/k', '~/k']);
-    expect(made.userKnownHostsFiles).toEqual(['/work/kh', 'none', '/abs']);
+    expect(made.identityFiles).toEqual(['/start/k', '~/k']);
+    expect(made.userKnownHostsFiles).toEqual(['/start/kh', 'none', '/abs']);
     expect(made.identityAgent).toBe('SSH_AUTH_SOCK');
     expect(absolutePaths(options('IdentityAgent=none'), '/w').identityAgent).toBe('none');
     expect(absolutePaths(options('IdentityAgent=sock'), '/w').identityAgent).toBe('/w/sock');
