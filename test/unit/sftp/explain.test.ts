@@ -242,6 +242,17 @@ describe('what cannot be provoked', () => {
     expect(await errno(server({ '/f': FILE }, { flag: 1 }), what)).toBe('EROFS');
   });
 
+  it('a failed change of a dangling link is EROFS, as its directory shows: statvfs follows the link', async () => {
+    const client = server({ '/l': { ...FILE, permissions: 0o120777 } }, { flag: 1 });
+    const { statvfs } = client;
+    const follows: typeof client = {
+      ...client,
+      statvfs: (path) =>
+        path === '/l' ? Promise.reject(new SftpStatusError(c.SSH_FX_NO_SUCH_FILE, '')) : statvfs(path),
+    };
+    expect(await errno(follows, { op: 'setstat', path: p('/l') })).toBe('EROFS');
+  });
+
   it('permission denied on a read-only filesystem is EROFS', async () => {
     const denied = new SftpStatusError(c.SSH_FX_PERMISSION_DENIED, '');
     for (const op of ['mkdir', 'remove', 'rmdir', 'setstat', 'symlink'] as const) {
