@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import ssh2 from 'ssh2';
+import { generateKeyPair } from '../demo/keys.js';
 import { startServer } from '../demo/server.js';
 import { prepareDisk, runTour } from '../demo/tour.js';
 import { runtimeDirectory } from './directories.js';
@@ -62,7 +62,7 @@ async function prepare(base: string) {
   const directories = { disk: at('server'), mount: at('mount'), local: at('local'), run: at('run') };
   for (const path of Object.values(directories)) await mkdir(path, { mode: 0o700 });
   await prepareDisk(directories.disk);
-  const key = ssh2.utils.generateKeyPairSync('ed25519');
+  const key = generateKeyPair();
   await writeFile(at('id_ed25519'), key.private, { mode: 0o600 });
   const server = await startServer({ root: directories.disk, user: USER, authorizedKey: key.public });
   await writeFile(at('known_hosts'), `[${HOST}]:${server.port} ${server.hostKey}\n`);

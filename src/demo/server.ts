@@ -8,6 +8,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import ssh2, { type AuthContext, type Connection, type ParsedKey, type Session } from 'ssh2';
 import { logger } from '../base/log.js';
 import type { Service } from './answers.js';
+import { generateKeyPair } from './keys.js';
 import { prepareService, type SftpServerOptions, SftpSession } from './sftp-server.js';
 
 const log = logger('server');
@@ -34,7 +35,7 @@ export interface RunningServer {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const service = await prepareService(options);
   const login = new Login(options);
-  const hostKey = ssh2.utils.generateKeyPairSync('ed25519');
+  const hostKey = generateKeyPair();
   const sockets = new Set<Socket>();
   const ssh = new ssh2.Server({ hostKeys: [hostKey.private] }, (connection) => {
     serveConnection(connection, login, service);

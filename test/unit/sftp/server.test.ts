@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type ByteString, toBuffer } from '../../../src/base/bytes.js';
+import { generateKeyPair } from '../../../src/demo/keys.js';
 import { startServer } from '../../../src/demo/server.js';
 import { prepareService, SftpSession } from '../../../src/demo/sftp-server.js';
 import { linkCountOf, type SftpName } from '../../../src/sftp/attributes.js';
@@ -323,8 +324,8 @@ describe('over SSH', () => {
 
   it('lets in with the password or the key, with the host key it states, and no one else', async () => {
     const { root, end } = await startEmbeddedPair();
-    const login = ssh2.utils.generateKeyPairSync('ed25519');
-    const stranger = ssh2.utils.generateKeyPairSync('ed25519');
+    const login = generateKeyPair();
+    const stranger = generateKeyPair();
     const server = await startServer({
       root,
       user: 'guest',
