@@ -63,12 +63,6 @@ export class FileNode {
     return !this.buffer.isEmpty || this.unconfirmed.size > 0;
   }
 
-  /** One past the last byte that is written and not confirmed; 0 if there is none. */
-  get unconfirmedEnd(): number {
-    const extents = [...this.unconfirmed, ...this.buffer.overlapping(0, Number.MAX_SAFE_INTEGER)];
-    return Math.max(0, ...extents.map(({ offset, data }) => offset + data.length));
-  }
-
   /** Is this the state of the server that cached content belongs to? */
   matches({ size, mtime }: Stamp): boolean {
     return this.stamp !== null && this.stamp.size === size && this.stamp.mtime === mtime;
