@@ -11,7 +11,7 @@ import { COPY_DATA, FSYNC } from '../sftp/constants.js';
 import { toAttributes } from './identity.js';
 import { type OpenFile, type Unsent, unsentOf } from './open-file.js';
 import type { Opening } from './opening.js';
-import type { Attributes, Stat, WriteFlags } from './operations.js';
+import type { Attributes, ReadResult, Stat, WriteFlags } from './operations.js';
 import { changedThrough, mustBeWritable, type Parts } from './parts.js';
 import { both } from './remote.js';
 
@@ -44,12 +44,12 @@ export class FileOperations {
     return stat;
   }
 
-  async read(handle: number, offset: number, size: number): Promise<readonly Uint8Array[]> {
+  async read(handle: number, offset: number, size: number): Promise<ReadResult> {
     const file = this.#parts.files.get(handle);
     if (!file.canRead) throw new FsError('EBADF', 'not open for reading');
-    if (!this.#parts.options.directIo) return this.#parts.content.read(file, offset, size);
+    if (!this.#parts.options.directIo) return lent(await this.#parts.content.read(file, offset, size));
     if (file.node.isDirty) await this.#parts.writes.push(file);
-    return this.#parts.content.readDirect(file, offset, size);
+    return lent(await this.#parts.content.readDirect(file, offset, size));
   }
 
   async write(handle: number, offset: number, data: Uint8Array, flags: WriteFlags): Promise<number> {
@@ -259,4 +259,8 @@ export class FileOperations {
     await this.settle(file);
     return file.takeFailure(failure);
   }
+}
+
+function lent(parts: readonly Uint8Array[]): ReadResult {
+  return { parts, release: () => undefined };
 }

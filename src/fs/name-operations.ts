@@ -10,7 +10,7 @@ import { isWithin, joinPath, type Path, rebase } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { HARDLINK, POSIX_RENAME } from '../sftp/constants.js';
 import type { LinkOperation, Operation, RenameOperation } from '../sftp/explain.js';
-import type { DirectoryEntry, Listing, Lookup, Stat } from './operations.js';
+import type { DirectoryEntry, Listing, Lookup, OpenedDirectory, Stat } from './operations.js';
 import { changedThrough, missing, type Parts, statOf } from './parts.js';
 import { both } from './remote.js';
 
@@ -130,12 +130,12 @@ export class NameOperations {
   }
 
   /** Reads the directory at once, so that what forbids reading it is told by opendir(3). */
-  async opendir(path: Path): Promise<number> {
+  async opendir(path: Path): Promise<OpenedDirectory> {
     const snapshot = await this.#list(path);
     const handle = this.#nextDirectory;
     this.#nextDirectory += 1;
     this.#directories.set(handle, { path, snapshot, isFresh: true });
-    return handle;
+    return { handle, keepCache: false };
   }
 
   async readdir(handle: number, restart: boolean): Promise<Listing> {

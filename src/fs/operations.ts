@@ -61,6 +61,21 @@ export interface Opened {
   readonly staleAttributes: boolean;
 }
 
+/**
+ * File data lent to the driver: views of the cache, which stay as they are until `release`. Whoever gets it
+ * calls `release` exactly once, when the reply is written or given up.
+ */
+export interface ReadResult {
+  readonly parts: readonly Uint8Array[];
+  release(): void;
+}
+
+export interface OpenedDirectory {
+  readonly handle: number;
+  /** The listing is the one that the kernel was given last, if it was given one: its pages are still true. */
+  readonly keepCache: boolean;
+}
+
 export interface DirectoryEntry {
   readonly name: ByteString;
   /** The file type, S_IFMT bits. */
@@ -111,7 +126,7 @@ export interface Operations {
   open(path: Path, flags: number): Promise<Opened>;
   create(path: Path, flags: number, mode: number): Promise<Stat & Opened>;
   /** The bytes at `offset`, up to `size`; fewer only at the end of the file. */
-  read(handle: number, offset: number, size: number): Promise<readonly Uint8Array[]>;
+  read(handle: number, offset: number, size: number): Promise<ReadResult>;
   /** Takes all of `data` (copied before the call returns control to the event loop) and answers its length. */
   write(handle: number, offset: number, data: Uint8Array, flags: WriteFlags): Promise<number>;
   /** close(2) of one descriptor: everything written is on the server, or the error is told. */
@@ -120,7 +135,7 @@ export interface Operations {
   /** The last descriptor is gone. Never fails; an error left over is logged. */
   release(handle: number): Promise<void>;
   statfs(path: Path): Promise<FileSystemStats>;
-  opendir(path: Path): Promise<number>;
+  opendir(path: Path): Promise<OpenedDirectory>;
   /** The whole listing; `restart` (a read at offset 0) takes a new snapshot, else the handle's own is answered. */
   readdir(handle: number, restart: boolean): Promise<Listing>;
   releasedir(handle: number): Promise<void>;
@@ -152,4 +167,6 @@ export interface KernelCache {
   invalidateEntry(path: Path): void;
   /** Attributes and pages of the file at `path` are stale. */
   invalidateData(path: Path): void;
+  /** Attributes of the file at `path` are stale; its pages are not. */
+  invalidateAttributes(path: Path): void;
 }

@@ -55,6 +55,12 @@ export class KernelNotifier implements KernelCache {
     this.#enqueue(`data ${node.id}`, () => invalInode(node.id, true));
   }
 
+  invalidateAttributes(path: Path): void {
+    const node = this.#nodes.find(path);
+    if (node === undefined) return;
+    this.#enqueue(`attributes ${node.id}`, () => invalInode(node.id, false));
+  }
+
   /** The connection is gone: nothing more is sent. */
   close(): void {
     this.#setState('closed');

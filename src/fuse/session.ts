@@ -227,8 +227,10 @@ export class FuseSession {
   #settle(pending: Pending, outcome: Outcome): void {
     const { header } = pending;
     if (this.#pending.get(header.unique) !== pending) {
-      if ('completion' in outcome) outcome.completion.abandon?.();
-      else if (outcome.error instanceof FsError) outcome.error.undelivered?.();
+      if ('completion' in outcome) {
+        outcome.completion.abandon?.();
+        outcome.completion.finish?.();
+      } else if (outcome.error instanceof FsError) outcome.error.undelivered?.();
       return;
     }
     this.#pending.delete(header.unique);
@@ -251,10 +253,12 @@ export class FuseSession {
     } catch (error) {
       log('%s: no reply could be made: %o', opcodeName(header.opcode), error);
       completion.abandon?.();
+      completion.finish?.();
       this.#reply(header, errnoOf(error), []);
       return;
     }
     if (!this.#reply(header, 0, parts)) completion.abandon?.();
+    completion.finish?.();
   }
 
   #reply(header: InHeader, errno: number, parts: readonly Uint8Array[]): boolean {

@@ -99,6 +99,7 @@ export async function openDirect(
   const kernel: KernelCache = {
     invalidateEntry: (at) => forgotten.push(`entry ${at}`),
     invalidateData: (at) => forgotten.push(`data ${at}`),
+    invalidateAttributes: (at) => forgotten.push(`attributes ${at}`),
   };
   fs.attachKernel(kernel);
   const close = async () => {
@@ -175,7 +176,10 @@ function watch(
 
 /** All bytes of a file as programs read them. */
 export async function readAll(fs: FileSystem, handle: number, offset = 0, size = 1 << 20): Promise<Buffer> {
-  return Buffer.concat(await fs.read(handle, offset, size));
+  const { parts, release } = await fs.read(handle, offset, size);
+  const data = Buffer.concat(parts);
+  release();
+  return data;
 }
 
 /** A time so long past that a change in the same second is out of the question. */

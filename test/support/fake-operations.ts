@@ -1,6 +1,6 @@
 /** A filesystem whose every call is `missing` unless a test says what it does. */
 import { FsError } from '../../src/base/errno.js';
-import type { Attributes, Operations, Stat } from '../../src/fs/operations.js';
+import type { Attributes, Operations, ReadResult, Stat } from '../../src/fs/operations.js';
 
 export const fileAttributes: Attributes = {
   mode: 0o100644,
@@ -15,6 +15,11 @@ export const fileAttributes: Attributes = {
 export const directoryAttributes: Attributes = { ...fileAttributes, mode: 0o040755, size: 0 };
 export const fileStat: Stat = { attributes: fileAttributes, attrTtl: 1000, entryTtl: 1000 };
 export const directoryStat: Stat = { ...fileStat, attributes: directoryAttributes };
+
+/** What a read answers that lends nothing. */
+export function readResult(...parts: readonly Uint8Array[]): ReadResult {
+  return { parts, release: () => undefined };
+}
 
 export function fakeOperations(given: Partial<Operations>): Operations {
   return new Proxy(given as Operations, {

@@ -28,6 +28,7 @@ const handles = new Map();
 let nextHandle = 1;
 const zeros = Buffer.alloc(1024 * 1024);
 
+const lent = (data) => ({ parts: [data], release: () => undefined });
 const fail = (code) => {
   throw new FsError(code);
 };
@@ -123,9 +124,9 @@ const operations = {
     const { file, path } = handles.get(handle) ?? fail('EBADF');
     if (path === 'stall') return new Promise(() => undefined);
     if (file.size !== undefined) {
-      return [zeros.subarray(0, Math.max(0, Math.min(size, file.size - offset)))];
+      return lent(zeros.subarray(0, Math.max(0, Math.min(size, file.size - offset))));
     }
-    return [file.data.subarray(offset, offset + size)];
+    return lent(file.data.subarray(offset, offset + size));
   },
   write: async (handle, offset, data) => {
     const { file, path } = handles.get(handle) ?? fail('EBADF');
@@ -147,7 +148,7 @@ const operations = {
     ffree: 50,
     namemax: 255,
   }),
-  opendir: async (path) => openHandle(fileAt(path), path).handle,
+  opendir: async (path) => openHandle(fileAt(path), path),
   readdir: async (handle) => {
     const { path, file } = handles.get(handle) ?? fail('EBADF');
     if (!isDirectory(file)) fail('ENOTDIR');

@@ -17,14 +17,14 @@ const DOT_DOT = '..' as ByteString;
 export const opendir: Handler = async (state, header, reader) => {
   decode(reader, readOpenIn);
   const node = nodeOf(state, header.nodeid);
-  const handle = await state.gate.using(
+  const { handle, keepCache } = await state.gate.using(
     () => pathOf(state, node),
     (path) => state.operations.opendir(path),
   );
   return {
     deliver: () => {
       state.open.addDirectory(handle);
-      return [openOut({ handle, keepCache: false, directIo: false })];
+      return [openOut({ handle, keepCache, directIo: false })];
     },
     abandon: () => void state.operations.releasedir(handle),
   };

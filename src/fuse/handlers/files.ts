@@ -82,7 +82,8 @@ export function clampChunks(chunks: readonly Uint8Array[], size: number): readon
 
 export const read: Handler = async (state, _header, reader) => {
   const { fh, offset, size } = decode(reader, readReadIn);
-  return payload(...clampChunks(await state.operations.read(fh, offset, size), size));
+  const { parts, release } = await state.operations.read(fh, offset, size);
+  return { deliver: () => clampChunks(parts, size), finish: release };
 };
 
 export const write: Handler = async (state, _header, reader) => {

@@ -30,6 +30,8 @@ export interface Completion {
   deliver(): readonly Uint8Array[];
   /** The reply never reached the kernel (an interrupt was quicker): gives back what it would have held. */
   abandon?(): void;
+  /** Called last, exactly once, when the reply is written or was given up: returns what it borrowed. */
+  finish?(): void;
 }
 
 export type Handler = (state: State, header: InHeader, reader: WireReader) => Promise<Completion>;

@@ -179,10 +179,10 @@ describe('open files', () => {
 
   it('show in stat and listings the size that was written, sent or not', async () => {
     const { fs } = await direct();
-    await fs.opendir(path('')).then((handle) => fs.releasedir(handle));
+    await fs.opendir(path('')).then(({ handle }) => fs.releasedir(handle));
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     await fs.write(handle, 0, Buffer.alloc(12_345), plain);
-    const directory = await fs.opendir(path(''));
+    const directory = (await fs.opendir(path(''))).handle;
     const { entries, describe: found } = await fs.readdir(directory, true);
     // Nothing is said of its attributes while it is written: the kernel asks if somebody wants them.
     expect(entries.map((entry) => [entry.name, found(entry)?.attributes?.size])).toEqual([['f', undefined]]);

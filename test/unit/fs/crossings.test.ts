@@ -141,7 +141,7 @@ describe.each([
       const { fs, disk } = await direct();
       await serverFile(disk, 'f', 'x');
       await Promise.all([
-        fs.opendir(path('')).then((handle) => fs.releasedir(handle)),
+        fs.opendir(path('')).then(({ handle }) => fs.releasedir(handle)),
         fs.unlink(path('f')),
         fs.lookup(path('f')),
       ]);

@@ -46,7 +46,7 @@ describe('an entry that changes after opendir', () => {
     await serverFile(disk, 'removed', 'x');
     await serverFile(disk, 'written', '');
     await serverFile(disk, 'same', 'same');
-    const directory = await fs.opendir(path(''));
+    const directory = (await fs.opendir(path(''))).handle;
     await fs.unlink(path('removed'));
     const { handle } = await fs.open(path('written'), O_WRONLY);
     await fs.write(handle, 0, Buffer.from('hello'), { fromPageCache: false });
@@ -65,7 +65,7 @@ describe('an entry that changes after opendir', () => {
   it('is not described while what was written to it is on its way', async () => {
     const { fs, disk } = await direct();
     await serverFile(disk, 'f', '');
-    const directory = await fs.opendir(path(''));
+    const directory = (await fs.opendir(path(''))).handle;
     const { handle } = await fs.open(path('f'), O_WRONLY);
     await fs.write(handle, 0, Buffer.from('hello'), { fromPageCache: false });
     expect((await sizes(fs, directory)).get('f')).toBeUndefined();
@@ -76,7 +76,7 @@ describe('an entry that changes after opendir', () => {
   it('is described again only by what a fresh look at it brought, when its attributes have run out', async () => {
     const { fs, disk, clock } = await direct();
     await serverFile(disk, 'f', 'x');
-    const directory = await fs.opendir(path(''));
+    const directory = (await fs.opendir(path(''))).handle;
     clock.advance(60_000);
     expect(await sizes(fs, directory)).toEqual(new Map([['f', undefined]]));
     await fs.lookup(path('f'));
@@ -86,7 +86,7 @@ describe('an entry that changes after opendir', () => {
 
   it('and its name are there for whoever rewinds, made after the directory was opened', async () => {
     const { fs } = await direct();
-    const directory = await fs.opendir(path(''));
+    const directory = (await fs.opendir(path(''))).handle;
     await fs.mkdir(path('made'), 0o755);
     expect(await names(fs, directory)).toEqual([]);
     expect(await names(fs, directory)).toEqual(['made']);
@@ -98,7 +98,7 @@ describe('an open directory', () => {
   it('keeps the snapshot that its reader walks through, whatever comes and goes', async () => {
     const { fs, disk } = await direct();
     for (const name of ['a', 'b', 'c']) await writeFile(join(disk, name), '');
-    const directory = await fs.opendir(path(''));
+    const directory = (await fs.opendir(path(''))).handle;
     const first = await names(fs, directory);
     await fs.unlink(path('b'));
     expect(await names(fs, directory, false)).toEqual(first);
@@ -109,7 +109,7 @@ describe('an open directory', () => {
     const { fs, disk } = await direct();
     await mkdir(join(disk, 'top/inner'), { recursive: true });
     await serverFile(disk, 'top/inner/f', 'four');
-    const directory = await fs.opendir(path('top/inner'));
+    const directory = (await fs.opendir(path('top/inner'))).handle;
     await fs.rename(path('top/inner'), path('top/moved'), { noReplace: false });
     expect(await sizes(fs, directory)).toEqual(new Map([['f', undefined]]));
     await fs.rename(path('top'), path('above'), { noReplace: false });
@@ -126,7 +126,7 @@ describe('an open directory', () => {
   it('is empty once it was removed, though another directory has its name', async () => {
     const { fs } = await direct();
     await fs.mkdir(path('d'), 0o755);
-    const directory = await fs.opendir(path('d'));
+    const directory = (await fs.opendir(path('d'))).handle;
     await fs.rmdir(path('d'));
     await fs.mkdir(path('d'), 0o755);
     await fs.mkdir(path('d/inside'), 0o755);
@@ -138,7 +138,10 @@ describe('an open directory', () => {
   it('is empty once another was renamed over it', async () => {
     const { fs } = await direct();
     for (const name of ['old', 'new', 'new/inside']) await fs.mkdir(path(name), 0o755);
-    const [replaced, source] = [await fs.opendir(path('old')), await fs.opendir(path('new'))];
+    const [replaced, source] = [
+      (await fs.opendir(path('old'))).handle,
+      (await fs.opendir(path('new'))).handle,
+    ];
     for (const directory of [replaced, source]) await names(fs, directory);
     await fs.rename(path('new'), path('old'), { noReplace: false });
     expect(await names(fs, replaced)).toEqual([]);
@@ -149,7 +152,7 @@ describe('an open directory', () => {
   it('that another machine renamed is an error when it is read again, not another directory', async () => {
     const { fs, disk, clock } = await direct();
     await mkdir(join(disk, 'd'));
-    const directory = await fs.opendir(path('d'));
+    const directory = (await fs.opendir(path('d'))).handle;
     await names(fs, directory);
     await rename(join(disk, 'd'), join(disk, 'e'));
     clock.advance(60_000);

@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 async function list({ fs }: DirectFileSystem, directory: string): Promise<string[]> {
-  const handle = await fs.opendir(path(directory));
+  const handle = (await fs.opendir(path(directory))).handle;
   const { entries } = await fs.readdir(handle, true);
   await fs.releasedir(handle);
   return entries.map(({ name }) => name as string).sort();

@@ -7,7 +7,13 @@ import type { Operations } from '../../../src/fs/operations.js';
 import { OPCODE } from '../../../src/fuse/protocol/constants.js';
 import { invalInode } from '../../../src/fuse/protocol/replies.js';
 import { FuseSession } from '../../../src/fuse/session.js';
-import { directoryStat, fakeOperations, fileAttributes, fileStat } from '../../support/fake-operations.js';
+import {
+  directoryStat,
+  fakeOperations,
+  fileAttributes,
+  fileStat,
+  readResult,
+} from '../../support/fake-operations.js';
 import {
   cstring,
   initRequest,
@@ -174,7 +180,9 @@ describe('dispatch', () => {
   });
 
   it('sends the chunks of a read as they are, and never more than was asked for', async () => {
-    const { call } = serve({ read: async () => [Buffer.from('abc'), Buffer.from('defg'), Buffer.from('h')] });
+    const { call } = serve({
+      read: async () => readResult(Buffer.from('abc'), Buffer.from('defg'), Buffer.from('h')),
+    });
     expect((await call(OPCODE.READ, 1, ...READ(1, 0, 5))).payload.toString()).toBe('abcde');
     expect((await call(OPCODE.READ, 1, ...READ(1, 0, 100))).payload.toString()).toBe('abcdefgh');
   });
@@ -297,7 +305,7 @@ describe('the end', () => {
     const releasedir = vi.fn(async () => Promise.reject(new FsError('EIO')));
     const { call, session, transport } = serve({
       open: async () => ({ handle: 7, keepCache: false, directIo: false, staleAttributes: false }),
-      opendir: async () => 8,
+      opendir: async () => ({ handle: 8, keepCache: false }),
       lookup: () => new Promise(() => undefined),
       release,
       releasedir,
@@ -346,7 +354,7 @@ describe('property', () => {
               directIo: false,
               staleAttributes: false,
             }),
-            read: async () => [Buffer.alloc(300)],
+            read: async () => readResult(Buffer.alloc(300)),
             readdir: async () => ({ entries: [], describe: () => undefined }),
           });
           const expected: number[] = [1];
