@@ -1,48 +1,49 @@
 /**
- * File content in fixed blocks, one LRU for the whole mount, bounded in bytes. A file is known by a number
- * that its owner gives it; when the content turns out to have changed, the owner drops the file's blocks.
- * The last block of a file is shorter than the others.
- *
- * Blocks are views of the answers they came in. Since a view keeps the whole answer alive, the blocks of one
- * answer leave together when one of them is evicted: what the cache counts is what it holds.
+ * File content in memory, in blocks of one size, the least recently used leaving first. Blocks belong to a
+ * file number; when the content turns out to have changed, the owner drops the file's blocks. The last block
+ * of a file is shorter than the others. A block that leaves the cache while somebody still reads it lives until
+ * that holder lets go (see pool.ts), so the memory in use is the bound plus what is being read.
  */
 import { LRUCache } from 'lru-cache';
+import { MemoryPool, type Piece } from './pool.js';
 
 /** Bytes in a block. */
 export const BLOCK_SIZE = 32 * 1024;
 
-interface Block {
+interface Entry {
   readonly file: number;
   readonly index: number;
-  readonly data: Buffer;
-  /** Keys of the blocks that came in the same answer. */
-  readonly siblings: readonly string[];
+  readonly block: Piece;
 }
 
-const keyOf = (file: number, index: number): string => `${file}:${index}`;
-
 export class BlockCache {
-  readonly #blocks: LRUCache<string, Block>;
-  readonly #byFile = new Map<number, Set<number>>();
-  /** Evicted blocks whose siblings have to go as well; LRUCache may not be changed while it evicts. */
-  #orphaned: Block[] = [];
+  readonly #pool = new MemoryPool(BLOCK_SIZE);
+  /** Entries by themselves: what is looked up is in `#files`, this one knows their order of use. */
+  readonly #order: LRUCache<Entry, Entry>;
+  readonly #files = new Map<number, Map<number, Entry>>();
   #hits = 0;
   #misses = 0;
 
   /** `maxBytes` of content at most; at least one block. */
   constructor(maxBytes: number) {
-    this.#blocks = new LRUCache({
+    this.#order = new LRUCache({
       maxSize: Math.max(maxBytes, BLOCK_SIZE),
-      sizeCalculation: (block) => Math.max(1, block.data.length),
-      dispose: (block, _key, reason) => {
-        if (reason !== 'set') this.#unlist(block);
-        if (reason === 'evict') this.#orphaned.push(block);
+      sizeCalculation: () => BLOCK_SIZE,
+      dispose: (entry) => {
+        this.#unlist(entry);
+        entry.block.release();
       },
     });
   }
 
+  /** Bytes of memory that the cached blocks take. */
   get bytes(): number {
-    return this.#blocks.calculatedSize;
+    return this.#order.calculatedSize;
+  }
+
+  /** Bytes of memory that somebody else holds: blocks being filled, or gone from the cache while they are read. */
+  get lentBytes(): number {
+    return this.#pool.held * BLOCK_SIZE - this.bytes;
   }
 
   get hits(): number {
@@ -53,49 +54,55 @@ export class BlockCache {
     return this.#misses;
   }
 
-  get(file: number, index: number): Buffer | undefined {
-    const block = this.#blocks.get(keyOf(file, index));
-    if (block === undefined) this.#misses += 1;
-    else this.#hits += 1;
-    return block?.data;
+  /** Memory for one block, to be filled; the caller holds it. */
+  take(): Piece {
+    return this.#pool.take();
+  }
+
+  /** The block, held by the caller as well from now on. */
+  get(file: number, index: number): Piece | undefined {
+    const entry = this.#files.get(file)?.get(index);
+    if (entry === undefined) {
+      this.#misses += 1;
+      return undefined;
+    }
+    this.#hits += 1;
+    this.#order.get(entry);
+    return entry.block.retain();
   }
 
   has(file: number, index: number): boolean {
-    return this.#blocks.has(keyOf(file, index));
+    return this.#files.get(file)?.has(index) ?? false;
   }
 
-  /** Takes an answer that starts with block `first`; all of its blocks but the last of the file are whole. */
-  setRun(file: number, first: number, run: Buffer): void {
-    const count = Math.ceil(run.length / BLOCK_SIZE);
-    const siblings = Array.from({ length: count }, (_, at) => keyOf(file, first + at));
-    let indexes = this.#byFile.get(file);
-    if (indexes === undefined) {
-      indexes = new Set();
-      this.#byFile.set(file, indexes);
+  /** Keeps a filled block, of which the cache becomes a further holder. */
+  set(file: number, index: number, block: Piece): void {
+    let blocks = this.#files.get(file);
+    const before = blocks?.get(index);
+    if (before !== undefined) this.#order.delete(before);
+    const entry: Entry = { file, index, block: block.retain() };
+    // Disposing of the last block of a file takes its map away.
+    blocks = this.#files.get(file);
+    if (blocks === undefined) {
+      blocks = new Map();
+      this.#files.set(file, blocks);
     }
-    for (const [at, key] of siblings.entries()) {
-      const index = first + at;
-      const data = run.subarray(at * BLOCK_SIZE, (at + 1) * BLOCK_SIZE);
-      this.#blocks.set(key, { file, index, data, siblings });
-      indexes.add(index);
-    }
-    for (let orphan = this.#orphaned.pop(); orphan !== undefined; orphan = this.#orphaned.pop()) {
-      // A sibling may have been fetched anew since, in an answer of its own.
-      for (const key of orphan.siblings) {
-        if (this.#blocks.peek(key)?.siblings === orphan.siblings) this.#blocks.delete(key);
-      }
-    }
+    blocks.set(index, entry);
+    this.#order.set(entry, entry);
   }
 
   /** Drops the blocks from `first` to `last`, both included. */
   drop(file: number, first: number, last: number): void {
-    const indexes = this.#byFile.get(file);
-    if (indexes === undefined) return;
-    if (last - first > indexes.size) {
-      for (const index of [...indexes])
-        if (index >= first && index <= last) this.#blocks.delete(keyOf(file, index));
-    } else {
-      for (let index = first; index <= last; index += 1) this.#blocks.delete(keyOf(file, index));
+    const blocks = this.#files.get(file);
+    if (blocks === undefined) return;
+    if (last - first > blocks.size) {
+      for (const entry of [...blocks.values()])
+        if (entry.index >= first && entry.index <= last) this.#order.delete(entry);
+      return;
+    }
+    for (let index = first; index <= last; index += 1) {
+      const entry = blocks.get(index);
+      if (entry !== undefined) this.#order.delete(entry);
     }
   }
 
@@ -104,12 +111,12 @@ export class BlockCache {
   }
 
   clear(): void {
-    this.#blocks.clear();
+    this.#order.clear();
   }
 
-  #unlist(block: Block): void {
-    const indexes = this.#byFile.get(block.file);
-    indexes?.delete(block.index);
-    if (indexes?.size === 0) this.#byFile.delete(block.file);
+  #unlist({ file, index }: Entry): void {
+    const blocks = this.#files.get(file);
+    blocks?.delete(index);
+    if (blocks?.size === 0) this.#files.delete(file);
   }
 }

@@ -4,7 +4,8 @@
  * `capacity` remembered paths the oldest is forgotten, and answers asked before it are then refused
  * wholesale, which costs a repeated question but never a wrong entry.
  */
-import { isWithin, type Path } from '../base/path.js';
+import type { ByteString } from '../base/bytes.js';
+import { isWithin, nameOf, type Path, parentOf, ROOT } from '../base/path.js';
 
 export class Epochs {
   readonly #capacity: number;
@@ -39,6 +40,18 @@ export class Epochs {
     if ((this.#paths.get(path) ?? 0) > since) return false;
     for (const [tree, epoch] of this.#subtrees) if (epoch > since && isWithin(path, tree)) return false;
     return true;
+  }
+
+  /** Names in `directory` that were touched after epoch `since`; null if that is not known of all of them. */
+  touchedIn(directory: Path, since: number): ReadonlySet<ByteString> | null {
+    const names = new Set<ByteString>();
+    if (since === this.#epoch) return names;
+    if (since < this.#floor) return null;
+    for (const [tree, epoch] of this.#subtrees) if (epoch > since && isWithin(directory, tree)) return null;
+    for (const [path, epoch] of this.#paths) {
+      if (epoch > since && path !== ROOT && parentOf(path) === directory) names.add(nameOf(path));
+    }
+    return names;
   }
 
   #remember(map: Map<Path, number>, path: Path, capacity: number): void {

@@ -28,6 +28,9 @@ export interface MountStatus {
   /** How it was mounted: `mount` or `fusermount3`. */
   readonly driver: string;
   readonly server: string;
+  /** SSH connections, and SFTP channels for data on them. */
+  readonly connections: number;
+  readonly lanes: number;
   /** Gauges of the filesystem and of the kernel driver, as plain JSON. */
   readonly filesystem: unknown;
   readonly kernel: unknown;

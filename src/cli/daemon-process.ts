@@ -13,8 +13,13 @@ import type { ExitName } from './exit.js';
 import type { Job, ToCommand, ToDaemon } from './ipc.js';
 import type { Terminal } from './terminal.js';
 
-/** Threads of libuv's pool: two hold parked reads of /dev/fuse, others serve notifications and DNS. */
+/** Threads of libuv's pool: files, DNS, and notifications to the kernel, each of which may hold one for long. */
 const THREAD_POOL_SIZE = '16';
+/**
+ * A small young generation, in MiB: buffers that live for one packet are then freed by its cheap collections,
+ * which run often, before their size calls for an expensive one.
+ */
+const NODE_OPTIONS = ['--max-semi-space-size=2'];
 
 export interface Ending {
   readonly exit: ExitName;
@@ -49,12 +54,16 @@ async function start(job: Job, options: DaemonOptions): Promise<ChildProcess> {
   const { env } = options;
   const debug = options.debug ? { DEBUG: env.DEBUG ?? 'remora:*' } : {};
   try {
-    return spawn(process.execPath, [fileURLToPath(new URL('./daemon.js', import.meta.url))], {
-      detached: true,
-      cwd: '/',
-      stdio: ['ignore', log, log, 'ipc'],
-      env: { ...env, ...debug, UV_THREADPOOL_SIZE: THREAD_POOL_SIZE },
-    });
+    return spawn(
+      process.execPath,
+      [...NODE_OPTIONS, fileURLToPath(new URL('./daemon.js', import.meta.url))],
+      {
+        detached: true,
+        cwd: '/',
+        stdio: ['ignore', log, log, 'ipc'],
+        env: { ...env, ...debug, UV_THREADPOOL_SIZE: THREAD_POOL_SIZE },
+      },
+    );
   } finally {
     if (typeof log === 'number') closeSync(log);
   }

@@ -1,6 +1,6 @@
 /**
  * The serving process: takes its job over IPC, runs one MountSession, and leaves by _exit(2), because a
- * parked read of /dev/fuse would hold exit(3) for ever. In the background its output is the mount's log.
+ * notification that the kernel lets wait would hold exit(3) for ever. In the background its output is the mount's log.
  */
 import { fstatSync, unlinkSync } from 'node:fs';
 import { logger } from '../base/log.js';

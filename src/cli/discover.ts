@@ -37,6 +37,8 @@ export interface ListedMount {
   readonly uptime: number | null;
   readonly driver: string | null;
   readonly server: string | null;
+  readonly connections: number | null;
+  readonly lanes: number | null;
   readonly filesystem: unknown;
   readonly kernel: unknown;
 }
@@ -90,7 +92,16 @@ export function joinMounts(
   for (const { source, mountpoint, dead } of mounts) {
     if (rows.some((row) => row.mountpoint === mountpoint)) continue;
     const silent = daemons.find(({ hash }) => hash === mountHash(mountpoint));
-    const nothing = { since: null, uptime: null, driver: null, server: null, filesystem: null, kernel: null };
+    const nothing = {
+      since: null,
+      uptime: null,
+      driver: null,
+      server: null,
+      connections: null,
+      lanes: null,
+      filesystem: null,
+      kernel: null,
+    };
     const state = dead ? 'dead' : silent === undefined ? 'unknown' : 'not answering';
     rows.push({ source, mountpoint, state, pid: silent?.pid ?? null, ...nothing });
   }

@@ -42,7 +42,7 @@ Options:
        nonempty                   mount over a directory that is not empty
        password_stdin             read the password from standard input
        StrictHostKeyChecking=<m>  yes, ask, accept-new or no
-       IdentityFile=<file>, ConnectTimeout=<s>, and other words of ssh_config
+       max_conns=<n>              SSH connections: one for names, more for data
   -V, --version     the version
   -h, --help        this page
 

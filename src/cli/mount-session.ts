@@ -16,8 +16,7 @@ import { type Mounted, mountFuse } from '../fuse/mount/mount.js';
 import { findFuseMount } from '../fuse/mount/mounts.js';
 import { raiseReadAhead } from '../fuse/mount/readahead.js';
 import type { FuseSession } from '../fuse/session.js';
-import { SftpClient } from '../sftp/client.js';
-import { ProtocolError } from '../sftp/errors.js';
+import type { SftpClient } from '../sftp/client.js';
 import { type Connection, connect } from '../ssh/connection.js';
 import type { Prompter } from '../ssh/settings.js';
 import { ControlServer, type MountStatus } from './control.js';
@@ -27,7 +26,9 @@ import { ensurePrivateDirectory, runtimeDirectory, socketName } from './director
 import { CommandError, failureOf } from './exit.js';
 import { formatUnsent } from './format.js';
 import type { Job } from './ipc.js';
+import { Lanes } from './lanes.js';
 import { findLogin, findRoot, requestedPath } from './remote-root.js';
+import { openSftp } from './sftp.js';
 import { fsOptions, identityOf, kernelMount } from './wiring.js';
 
 const log = logger('session');
@@ -37,8 +38,6 @@ const FLUSH_TIMEOUT = 10 * 60_000;
 const FORCED_FLUSH_TIMEOUT = 2000;
 /** Milliseconds for each step of taking things down. */
 const UNDO_TIMEOUT = 5000;
-/** Milliseconds for the server to greet once the channel is open. */
-const GREETING_TIMEOUT = 30_000;
 
 export type MountState =
   | 'starting'
@@ -66,6 +65,7 @@ interface Serving {
   readonly mounted: Mounted;
   readonly connection: Connection;
   readonly client: SftpClient;
+  readonly lanes: Lanes;
   readonly since: number;
 }
 
@@ -106,6 +106,7 @@ export class MountSession {
       this.#setState('serving', 'ready');
       this.#events.ready();
       serving.client.onClose((error) => this.#lost(error));
+      serving.lanes.start();
       ending = await this.#serve(serving);
     } catch (error) {
       log('failed: %o', error);
@@ -132,8 +133,9 @@ export class MountSession {
 
   async #begin(): Promise<Serving> {
     const { options, source } = this.#job;
-    const connection = await this.#connect();
-    const client = await this.#openSftp(connection);
+    const { connection, lanes } = await this.#connect();
+    const client = await openSftp(connection, options);
+    this.#onUndo('sftp', () => client.end());
 
     const { root, login } = await withDeadline(this.#look(client), options.connectTimeout * 1000, () => {
       return new CommandError('timeout', `${source}: the server stopped answering`);
@@ -141,6 +143,7 @@ export class MountSession {
     const local = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
     const filesystem = new FileSystem({
       client,
+      bulk: lanes,
       root,
       options: fsOptions(options),
       identity: identityOf(options, local, login),
@@ -149,7 +152,7 @@ export class MountSession {
     this.#onUndo('filesystem', () => filesystem.close());
 
     const { session, mounted } = await this.#mount(filesystem);
-    const serving = { filesystem, session, mounted, connection, client, since: Date.now() };
+    const serving = { filesystem, session, mounted, connection, client, lanes, since: Date.now() };
     await this.#openControl(serving, local.uid);
     return serving;
   }
@@ -166,35 +169,22 @@ export class MountSession {
     return { root, login };
   }
 
-  async #connect(): Promise<Connection> {
+  /** The connection, and what will add others for data once the mount is ready. */
+  async #connect(): Promise<{ connection: Connection; lanes: Lanes }> {
     const { target, options, password } = this.#job;
     const user = target.user ?? options.user ?? userInfo().username;
     this.#setState('connecting', target.host);
     this.#events.step(`connecting to ${target.host} port ${options.port} as ${user}`);
     const connection = await connect({ ...options, host: target.host, user, password }, this.#prompter);
-    this.#onUndo('connection', () => connection.close());
+    const lanes = new Lanes(connection, {
+      maxConns: options.maxConns,
+      clock: systemClock,
+      open: (carrier) => openSftp(carrier, options),
+      report: (text) => this.#events.report(`${this.#job.source}: ${text}`),
+    });
+    this.#onUndo('connections', () => Promise.all([connection.close(), lanes.close()]));
     this.#events.step(`connected to ${connection.serverSoftware}`);
-    return connection;
-  }
-
-  async #openSftp(connection: Connection): Promise<SftpClient> {
-    const stream = await connection.openSftp();
-    const { maxRead, maxWrite } = this.#job.options;
-    const timer = setTimeout(() => {
-      stream.destroy(new Error('the server does not greet'));
-    }, GREETING_TIMEOUT);
-    try {
-      const client = await SftpClient.connect(stream, {
-        ...(maxRead === null ? {} : { maxRead }),
-        ...(maxWrite === null ? {} : { maxWrite }),
-      });
-      this.#onUndo('sftp', () => client.end());
-      return client;
-    } catch (error) {
-      throw greetingFailure(error, connection.complaints);
-    } finally {
-      clearTimeout(timer);
-    }
+    return { connection, lanes };
   }
 
   async #mount(filesystem: FileSystem): Promise<{ session: FuseSession; mounted: Mounted }> {
@@ -235,7 +225,7 @@ export class MountSession {
     this.#onUndo('control', () => control.close());
   }
 
-  #status({ filesystem, session, mounted, connection, since }: Serving): MountStatus {
+  #status({ filesystem, session, mounted, connection, lanes, since }: Serving): MountStatus {
     return {
       source: this.#job.source,
       mountpoint: this.#job.mountpoint,
@@ -244,6 +234,8 @@ export class MountSession {
       since,
       driver: mounted.method,
       server: connection.serverSoftware,
+      connections: 1 + lanes.counts.connections,
+      lanes: lanes.counts.lanes,
       filesystem: filesystem.status(),
       kernel: session.stats(),
     };
@@ -310,20 +302,6 @@ export class MountSession {
 function endingOf(source: string, unsent: readonly Unsent[]): Ending {
   if (unsent.length === 0) return { exit: 'ok', text: '' };
   return { exit: 'unsent', text: `${source}: data that the server did not take:\n${formatUnsent(unsent)}` };
-}
-
-/**
- * Why the SFTP server did not greet. One that broke the protocol talks, but not SFTP; one that went away
- * without a word is usually a program that is not installed, and its shell says so on standard error.
- */
-function greetingFailure(error: unknown, complaints: string): CommandError {
-  const message = error instanceof Error ? error.message : String(error);
-  const talked = error instanceof Error && error.cause instanceof ProtocolError;
-  const [complaint = ''] = complaints.split('\n');
-  const why = complaint === '' ? message : `${message} (the server says: ${complaint})`;
-  return new CommandError(talked ? 'protocol' : 'subsystem', `no SFTP on this server: ${why}`, {
-    cause: error,
-  });
 }
 
 function interruption(): CommandError {

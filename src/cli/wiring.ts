@@ -6,7 +6,7 @@ import type { MountOptions as KernelMount } from '../fuse/mount/options.js';
 
 const milliseconds = (seconds: number) => Math.round(seconds * 1000);
 
-/** `dir_cache=no` trusts nothing; the kernel may not trust longer than the filesystem does. */
+/** `dir_cache=no` trusts nothing; unless told otherwise, the kernel trusts as long as the filesystem does. */
 export function fsOptions(options: MountOptions): FsOptions {
   const ttl = (seconds: number) => (options.dirCache ? milliseconds(seconds) : 0);
   return {
@@ -14,9 +14,9 @@ export function fsOptions(options: MountOptions): FsOptions {
     linkTtl: ttl(options.dcacheLinkTimeout),
     dirTtl: ttl(options.dcacheDirTimeout),
     negativeTtl: ttl(options.negativeTimeout),
-    entryTtl: milliseconds(options.entryTimeout),
-    attrTtl: milliseconds(options.attrTimeout),
-    maxCachedAttributes: options.dcacheMaxSize,
+    entryTtl: milliseconds(options.entryTimeout ?? options.dcacheStatTimeout),
+    attrTtl: milliseconds(options.attrTimeout ?? options.dcacheStatTimeout),
+    maxCachedNames: options.dcacheMaxSize,
     cacheBytes: options.cacheSize,
     dirtyBytes: options.dirtyLimit,
     readAheadBytes: options.readahead,

@@ -56,7 +56,7 @@ export const FOREIGN: readonly ForeignWord[] = [
     'norellinks',
   ),
   refused('is not supported yet', 'ssh_command', 'ssh_protocol', 'directport', 'passive', 'slave'),
-  refused('is not supported yet', 'max_conns', 'delay_connect', 'allow_root', 'auto_unmount'),
+  refused('is not supported yet', 'delay_connect', 'allow_root', 'auto_unmount'),
   refused('is not supported yet', 'sync', 'dirsync', 'sshfs_debug', 'sshfs_verbose'),
   refused('is not supported yet', 'AddKeysToAgent', 'AddressFamily', 'BindAddress', 'BindInterface'),
   refused('is not supported yet', 'CanonicalDomains', 'CanonicalizeFallbackLocal', 'CanonicalizeHostname'),

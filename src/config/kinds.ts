@@ -113,7 +113,10 @@ export function size<T extends number | null>(
     placeholder: 'SIZE',
     read: (name, text) => {
       const match = /^(\d{1,12})([kmg]?)(?:i?b)?$/i.exec(text);
-      if (match === null) refuse(name, text, 'it is a number of bytes, with K, M or G if you like');
+      if (match === null) {
+        const range = `${formatSize(description.min)} to ${formatSize(description.max)}`;
+        refuse(name, text, `it is a number of bytes, with K, M or G if you like, from ${range}`);
+      }
       const unit = UNITS[(match[2] ?? '').toLowerCase()] ?? 1;
       return within(name, text, Number(match[1]) * unit, description, formatSize);
     },

@@ -19,6 +19,9 @@ export interface ServerOptions extends SftpServerOptions {
   readonly password?: string;
   /** A public key in the form of authorized_keys, `ssh-ed25519 AAAA…`. */
   readonly authorizedKey?: string;
+  /** Most connections at a time, and most SFTP sessions on each; more are turned away. No bound unless given. */
+  readonly maxConnections?: number;
+  readonly maxSessions?: number;
 }
 
 export interface RunningServer {
@@ -38,9 +41,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const hostKey = generateKeyPair();
   const sockets = new Set<Socket>();
   const ssh = new ssh2.Server({ hostKeys: [hostKey.private] }, (connection) => {
-    serveConnection(connection, login, service);
+    serveConnection(connection, login, service, options.maxSessions ?? Infinity);
   });
   const listener = createServer({ noDelay: true }, (socket) => {
+    if (sockets.size >= (options.maxConnections ?? Infinity)) {
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     ssh.injectSocket(socket);
@@ -63,11 +70,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
-function serveConnection(connection: Connection, login: Login, service: Service): void {
+function serveConnection(connection: Connection, login: Login, service: Service, maxSessions: number): void {
   const sessions = new Set<SftpSession>();
   connection.on('authentication', (context) => login.decide(context));
   connection.on('error', (error: Error) => log('connection: %s', error.message));
-  connection.on('session', (accept) => {
+  connection.on('session', (accept, refuse) => {
+    if (sessions.size >= maxSessions) {
+      refuse();
+      return;
+    }
     // Without a listener for 'sftp', ssh2 hands that subsystem out as a raw channel.
     (accept() as Session).on('subsystem', (acceptChannel, reject, info) => {
       if (info.name !== 'sftp') {

@@ -54,7 +54,9 @@ type SessionState = 'greeting' | 'serving' | 'ended';
 export class SftpSession {
   readonly #stream: Duplex;
   readonly #answers: Answers;
-  readonly #splitter = new FrameSplitter();
+  /** Packets of the chunk at hand. */
+  #packets: Buffer[] = [];
+  readonly #splitter = new FrameSplitter((packet) => this.#packets.push(packet));
   #state: SessionState = 'greeting';
   #working: Promise<void> = Promise.resolve();
   #drained: (() => void) | null = null;
@@ -83,14 +85,15 @@ export class SftpSession {
 
   #receive(chunk: Buffer): void {
     if (this.#state === 'ended') return;
-    let packets: Buffer[];
     try {
-      packets = this.#splitter.push(chunk);
+      this.#splitter.push(chunk);
     } catch (error) {
       this.#abandon(error);
       return;
     }
+    const packets = this.#packets;
     if (packets.length === 0) return;
+    this.#packets = [];
     this.#stream.pause();
     this.#working = this.#serve(packets).then(
       () => {

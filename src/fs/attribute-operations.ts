@@ -4,6 +4,7 @@ import { isRegular, isSymlink } from '../base/mode.js';
 import { type Path, ROOT } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { LSETSTAT, STATVFS } from '../sftp/constants.js';
+import { AbsenceAhead } from './absence-ahead.js';
 import type { FileOperations } from './file-operations.js';
 import { toAttributes, toLocalId, toRemoteId } from './identity.js';
 import type { FileNode, OpenFile } from './open-file.js';
@@ -16,19 +17,24 @@ const W_OK = 2;
 export class AttributeOperations {
   readonly #parts: Parts;
   readonly #open: FileOperations;
+  readonly #absence: AbsenceAhead;
 
   constructor(parts: Parts, open: FileOperations) {
     this.#parts = parts;
     this.#open = open;
+    this.#absence = new AbsenceAhead(parts.names, parts.clock, parts.options.negativeTtl);
   }
 
   async lookup(path: Path): Promise<Lookup> {
-    const { names, options } = this.#parts;
+    const { names, freshness } = this.#parts;
     const known = names.known(path);
     const attributes = known === undefined ? await names.ask(path) : known.value;
-    const ttl = known?.ttl ?? options.statTtl;
-    if (attributes === null) return missing(this.#parts, ttl);
-    return statOf(this.#parts, path, await this.#parts.freshness.reconcile(path, attributes), ttl);
+    if (attributes === null) {
+      this.#absence.told(path, known === undefined);
+      return missing(this.#parts, names.ttl(path, null));
+    }
+    const truth = await freshness.reconcile(path, attributes);
+    return statOf(this.#parts, path, truth, names.ttl(path, truth));
   }
 
   /** A file with unconfirmed writes is written out first: its true time is the server's. */
@@ -46,11 +52,12 @@ export class AttributeOperations {
       if (settled !== null && isNamed) return statOf(this.#parts, path, settled, options.statTtl);
     }
     if (path === null) return this.#statNameless(file);
-    const known = names.known(path);
-    const attributes = known === undefined ? await names.ask(path) : known.value;
+    const attributes = await names.lookup(path);
+    // Another machine took the name; whoever has the file open still gets its attributes.
+    if (attributes === null && file !== undefined) return this.#statNameless(file);
     if (attributes === null) throw new FsError('ENOENT');
     const truth = await this.#parts.freshness.reconcile(path, attributes);
-    return statOf(this.#parts, path, truth, known?.ttl ?? options.statTtl);
+    return statOf(this.#parts, path, truth, names.ttl(path, truth));
   }
 
   async setattr(target: Target, changes: AttributeChanges): Promise<Stat> {
@@ -137,8 +144,7 @@ export class AttributeOperations {
   }
 
   /**
-   * Sets and asks back in one round trip; through the handle when the file is open, behind its writes. Half a
-   * pair needs the other half from the server first. Content cached before stays valid only if nothing but
+   * Sets and asks back in one round trip; through the handle when the file is open, behind its writes. Content cached before stays valid only if nothing but
    * our change came between: so the state before it is asked for as well.
    */
   async #apply(
@@ -151,10 +157,7 @@ export class AttributeOperations {
     if (file !== undefined) await writes.push(file);
     const subject = await this.#subject(path, file);
     const since = file?.node.writes;
-    const isHalf =
-      (changes.uid === undefined) !== (changes.gid === undefined) ||
-      (changes.atime === undefined) !== (changes.mtime === undefined);
-    const current = isHalf ? await remote.ask(subject.stat(), { op: 'fstat', path: at }) : {};
+    const current = await this.#otherHalf(path, changes, subject.stat);
     const node = file?.node ?? (path === null ? undefined : this.#parts.files.peek(path));
     const [before, done, after] = await Promise.allSettled([
       node === undefined ? null : subject.stat(),
@@ -178,6 +181,23 @@ export class AttributeOperations {
       await this.#restamp(path, node, toAttributes(identity, state, nlink), attributes);
     }
     return attributes;
+  }
+
+  /**
+   * The halves of pairs that are not to change, from the server: an old one would undo what another machine did.
+   * An access time may be as old as it is trusted, so that setting only a modification time costs no question.
+   */
+  async #otherHalf(
+    path: Path | null,
+    { uid, gid, atime, mtime }: AttributeChanges,
+    stat: () => Promise<SftpAttributes>,
+  ): Promise<SftpAttributes> {
+    const { remote, names } = this.#parts;
+    const isOwner = (uid === undefined) !== (gid === undefined);
+    if (!isOwner && (atime === undefined) === (mtime === undefined)) return {};
+    const known = path === null ? undefined : names.known(path)?.value;
+    if (!isOwner && atime === undefined && known) return { atime: known.atime };
+    return remote.ask(stat(), { op: 'fstat', path: path === null ? null : remote.at(path) });
   }
 
   /** Cached content stays valid through our own change, if nothing else came before it. */

@@ -1,62 +1,108 @@
 /**
  * Reading through the block cache. A read takes its blocks from the cache, from a fetch that is already
- * under way, or from a new one; fetches ask for as many whole blocks as the server gives in one answer.
+ * under way, or from a new one; fetches ask for as many whole blocks as the server gives in one answer, which
+ * arrives in the blocks' own memory and is lent to the driver from there: data is copied once on its way.
+ *
  * What programs wrote and the server has not confirmed is laid over the result, as it stood when the read
  * began and again when it ends, so that a read sees every write that came before it.
  */
+import type { Clock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import { BLOCK_SIZE, type BlockCache } from '../cache/blocks.js';
+import { LinkEstimate } from '../cache/link.js';
+import type { Piece } from '../cache/pool.js';
 import { planReadAhead } from '../cache/read-ahead.js';
 import { type Extent, overlay } from '../cache/write-buffer.js';
+import type { Lane, Lanes } from './lanes.js';
 import type { FileNode, OpenFile } from './open-file.js';
+import type { ReadResult } from './operations.js';
 import type { FsOptions } from './options.js';
 import type { Remote } from './remote.js';
 
 const log = logger('read');
 
-const blockOf = (offset: number): number => Math.floor(offset / BLOCK_SIZE);
+/** Read-ahead goes this many times further than the link was seen to carry, so that the estimate can grow. */
+const HEADROOM = 3;
+/** Read-ahead is allowed this much whatever was measured, in bytes. */
+const MIN_READ_AHEAD = 1024 * 1024;
+/** A reader that keeps this much ahead moves to lanes of its own, in bytes. */
+const WIDE_WINDOW = 512 * 1024;
 
-/** The node's unconfirmed writes that touch the range, oldest first. */
-function unsent(node: FileNode, offset: number, length: number): Extent[] {
-  if (!node.isDirty) return [];
-  const sent = [...node.unconfirmed].filter(
-    (extent) => extent.offset < offset + length && extent.offset + extent.data.length > offset,
-  );
-  return [...sent, ...node.buffer.overlapping(offset, length)];
+const NOTHING: ReadResult = { parts: [], release: () => undefined };
+
+/** Blocks that one request brings; their pieces are filled when `done` resolves. */
+export interface Fetch {
+  readonly first: number;
+  readonly blocks: readonly Piece[];
+  readonly done: Promise<void>;
 }
+
+const blockOf = (offset: number): number => Math.floor(offset / BLOCK_SIZE);
 
 export class Content {
   readonly #remote: Remote;
-  readonly #blocks: BlockCache;
+  readonly #lanes: Lanes;
+  readonly #cache: BlockCache;
   readonly #options: FsOptions;
+  readonly #clock: Clock;
+  readonly #link = new LinkEstimate();
+  /** Bytes asked for ahead of their readers and not arrived, of all files. */
+  #ahead = 0;
 
-  constructor(remote: Remote, blocks: BlockCache, options: FsOptions) {
+  constructor(remote: Remote, lanes: Lanes, cache: BlockCache, options: FsOptions, clock: Clock) {
     this.#remote = remote;
-    this.#blocks = blocks;
+    this.#lanes = lanes;
+    this.#cache = cache;
     this.#options = options;
+    this.#clock = clock;
   }
 
   /** The bytes from `offset`, up to `size` of them; fewer only at the end of the file. */
-  async read(file: OpenFile, offset: number, size: number): Promise<readonly Uint8Array[]> {
+  async read(file: OpenFile, offset: number, size: number): Promise<ReadResult> {
     const { node } = file;
     const end = Math.min(offset + size, node.size);
-    if (end <= offset) return [];
+    if (end <= offset) return NOTHING;
     const length = end - offset;
     const wasDirty = node.isDirty;
-    const before = unsent(node, offset, length);
-    const wanted = this.#blocksFor(file, offset, end);
-    this.#readAhead(file, offset, length);
-    const blocks = await Promise.all(wanted);
-    const after = unsent(node, offset, length);
-    // A file that is still to grow on the server is shorter there than what it holds: zeros fill the rest.
-    if (!wasDirty && !node.isDirty) return slices(blocks, offset, length);
-    return [this.#merged(node, blocks, offset, end, [...before, ...after])];
+    const before = this.#unsent(node, offset, length);
+    const blocks: Piece[] = [];
+    const waits = this.#gather(file, offset, end, blocks);
+    this.#readAhead(file, offset, length, waits.size > 0);
+    const release = () => {
+      for (const block of blocks) block.release();
+    };
+    try {
+      // Awaiting nothing would still cost a turn.
+      if (waits.size > 0) await Promise.all(waits);
+      if (!wasDirty && !node.isDirty) return { parts: slices(blocks, offset, length), release };
+      // A file that is still to grow on the server is shorter there than what it holds: zeros fill the rest.
+      const after = this.#unsent(node, offset, length);
+      const result = merged(node, blocks, offset, end, [...before, ...after]);
+      for (const { piece } of after) piece.release();
+      release();
+      return { parts: [result], release: NOTHING.release };
+    } catch (error) {
+      release();
+      throw error;
+    } finally {
+      for (const { piece } of before) piece.release();
+    }
   }
 
   /** Straight from the server, for files whose size says nothing (direct_io). */
-  async readDirect(file: OpenFile, offset: number, size: number): Promise<readonly Uint8Array[]> {
-    const data = await this.#readFully(file, offset, size);
-    return data.length === 0 ? [] : [data];
+  async readDirect(file: OpenFile, offset: number, size: number): Promise<ReadResult> {
+    const { maxRead } = this.#remote.client.limits;
+    const buffer = Buffer.allocUnsafe(size);
+    const pieces: Promise<number>[] = [];
+    for (let at = 0; at < size; at += maxRead) {
+      pieces.push(
+        this.#fill(file, offset + at, [buffer.subarray(at, at + maxRead)], Number.MAX_SAFE_INTEGER),
+      );
+    }
+    const lengths = await Promise.all(pieces);
+    const short = lengths.findIndex((length, at) => length < Math.min(maxRead, size - at * maxRead));
+    const length = short < 0 ? size : short * maxRead + (lengths[short] ?? 0);
+    return length === 0 ? NOTHING : { parts: [buffer.subarray(0, length)], release: NOTHING.release };
   }
 
   /** Content from `offset` to `end` changed, the file having been `oldSize` bytes long before. */
@@ -65,7 +111,7 @@ export class Content {
     // A growing file also outdates the short block that was its last.
     const first = blockOf(Math.min(offset, oldSize));
     const last = blockOf(Math.max(offset, end - 1));
-    this.#blocks.drop(node.id, first, last);
+    this.#cache.drop(node.id, first, last);
     for (const index of [...node.fetching.keys()])
       if (index >= first && index <= last) node.fetching.delete(index);
   }
@@ -75,143 +121,196 @@ export class Content {
     node.version += 1;
     node.stamp = null;
     node.fetching.clear();
-    this.#blocks.dropFile(node.id);
+    this.#cache.dropFile(node.id);
   }
 
-  #blocksFor(file: OpenFile, offset: number, end: number): (Buffer | Promise<Buffer>)[] {
+  /** Puts the blocks of the range, each held, into `blocks`; answers what has to be awaited before they are read. */
+  #gather(file: OpenFile, offset: number, end: number, blocks: Piece[]): Set<Promise<void>> {
     const { node } = file;
-    const first = blockOf(offset);
+    const waits = new Set<Promise<void>>();
     const last = blockOf(end - 1);
-    const found: (Buffer | Promise<Buffer> | undefined)[] = [];
-    for (let index = first; index <= last; index += 1) {
-      found.push(this.#blocks.get(node.id, index) ?? node.fetching.get(index));
-    }
-    const fetched = this.#fetchMissing(file, first, last);
-    return found.map((block, at) => block ?? fetched.get(first + at) ?? Buffer.alloc(0));
-  }
-
-  /** Starts fetches for the blocks from `first` to `last` that are neither cached nor under way. */
-  #fetchMissing(file: OpenFile, first: number, last: number): Map<number, Promise<Buffer>> {
-    const { node } = file;
-    const fetched = new Map<number, Promise<Buffer>>();
-    const atOnce = Math.max(1, Math.floor(this.#remote.client.limits.maxRead / BLOCK_SIZE));
-    const isMissing = (index: number) => !this.#blocks.has(node.id, index) && !node.fetching.has(index);
-    let index = first;
-    while (index <= last) {
-      if (!isMissing(index)) {
+    for (let index = blockOf(offset); index <= last; ) {
+      const cached = this.#cache.get(node.id, index);
+      if (cached !== undefined) {
+        blocks.push(cached);
         index += 1;
         continue;
       }
-      let count = 1;
-      while (count < atOnce && index + count <= last && isMissing(index + count)) count += 1;
-      this.#fetch(file, index, count, fetched);
-      index += count;
+      const fetch = node.fetching.get(index) ?? this.#fetch(file, index, last);
+      waits.add(fetch.done);
+      for (const block of fetch.blocks.slice(index - fetch.first, last + 1 - fetch.first)) {
+        blocks.push(block.retain());
+        index += 1;
+      }
     }
-    return fetched;
+    return waits;
   }
 
   /**
-   * Fetches `count` blocks. While writes are unconfirmed the server's answer may lack them, so it serves
-   * this one read (which lays them over it) and neither the cache nor anyone else.
+   * Fetches as many missing blocks from `first` on, up to `last`, as one answer may bring. While writes are
+   * unconfirmed the server's answer may lack them, so it serves this one read (which lays them over it) and
+   * neither the cache nor anyone else.
    */
-  #fetch(file: OpenFile, first: number, count: number, fetched: Map<number, Promise<Buffer>>): void {
+  #fetch(file: OpenFile, first: number, last: number): Fetch {
     const { node } = file;
     const { version } = node;
     const isShared = !node.isDirty;
-    const run = this.#readFully(file, first * BLOCK_SIZE, count * BLOCK_SIZE).then((data) => {
-      if (isShared && node.version === version) this.#blocks.setRun(node.id, first, data);
-      return data;
-    });
-    for (let at = 0; at < count; at += 1) {
-      const index = first + at;
-      const block = run
-        .then((data) => data.subarray(at * BLOCK_SIZE, (at + 1) * BLOCK_SIZE))
-        .finally(() => {
-          if (node.fetching.get(index) === block) node.fetching.delete(index);
-        });
-      // A prefetch has nobody waiting; whoever reads the block awaits it and is told.
-      block.catch(() => undefined);
-      fetched.set(index, block);
-      if (isShared) node.fetching.set(index, block);
+    const atOnce = Math.max(1, Math.floor(this.#remote.client.limits.maxRead / BLOCK_SIZE));
+    const blocks = [this.#cache.take()];
+    while (blocks.length < atOnce && first + blocks.length <= last) {
+      if (!this.#isMissing(node, first + blocks.length)) break;
+      blocks.push(this.#cache.take());
+    }
+    const targets = blocks.map(({ memory }) => memory);
+    const done = this.#fill(file, first * BLOCK_SIZE, targets, node.size).then(
+      (length) => {
+        for (const [at, block] of blocks.entries()) {
+          block.length = Math.max(0, Math.min(BLOCK_SIZE, length - at * BLOCK_SIZE));
+          if (isShared && node.version === version && block.length > 0)
+            this.#cache.set(node.id, first + at, block);
+        }
+        this.#ended(node, fetch);
+      },
+      (error: unknown) => {
+        this.#ended(node, fetch);
+        throw error;
+      },
+    );
+    // A prefetch has nobody waiting; whoever reads the block awaits it and is told.
+    done.catch(() => undefined);
+    const fetch: Fetch = { first, blocks, done };
+    if (isShared) for (let at = 0; at < blocks.length; at += 1) node.fetching.set(first + at, fetch);
+    return fetch;
+  }
+
+  #ended(node: FileNode, fetch: Fetch): void {
+    for (const [at, block] of fetch.blocks.entries()) {
+      if (node.fetching.get(fetch.first + at) === fetch) node.fetching.delete(fetch.first + at);
+      block.release();
     }
   }
 
-  /** Reads until `length` bytes or the end of the file: a server may answer less than asked. */
-  async #readFully(file: OpenFile, offset: number, length: number): Promise<Buffer> {
-    const { client } = this.#remote;
-    const { maxRead } = client.limits;
-    const pieces: Promise<Buffer>[] = [];
-    for (let at = 0; at < length; at += maxRead) {
-      pieces.push(this.#readPiece(file, offset + at, Math.min(maxRead, length - at)));
-    }
-    const path = file.node.path === null ? null : this.#remote.at(file.node.path);
-    const parts = await this.#remote.ask(Promise.all(pieces), { op: 'read', path });
-    const [only] = parts;
-    if (parts.length === 1 && only !== undefined) return only;
-    const short = parts.findIndex((part, at) => part.length < Math.min(maxRead, length - at * maxRead));
-    return Buffer.concat(short < 0 ? parts : parts.slice(0, short + 1));
+  #isMissing(node: FileNode, index: number): boolean {
+    return !this.#cache.has(node.id, index) && !node.fetching.has(index);
   }
 
-  async #readPiece(file: OpenFile, offset: number, length: number): Promise<Buffer> {
-    const { client } = this.#remote;
-    const first = await client.read(file.handle, offset, length);
-    if (first === null) return Buffer.alloc(0);
-    const parts = [first];
-    let got = first.length;
-    // A short answer that reaches the end we know of needs no second question.
-    while (got < length && (this.#options.directIo || offset + got < file.node.size)) {
-      const more = await client.read(file.handle, offset + got, length - got);
-      if (more === null || more.length === 0) break;
-      parts.push(more);
-      got += more.length;
+  /**
+   * Reads into `targets` until they are full or the file ends: a server may answer less than asked. A short
+   * answer that reaches `size`, the end we know of, needs no second question. Answers how many bytes came.
+   */
+  async #fill(file: OpenFile, offset: number, targets: readonly Buffer[], size: number): Promise<number> {
+    const length = targets.reduce((sum, target) => sum + target.length, 0);
+    let got = 0;
+    for (;;) {
+      const lane = this.#lanes.best(file);
+      try {
+        const count = await this.#ask(lane, offset + got, remaining(targets, got), length - got);
+        got += count;
+        if (count === 0 || got === length || offset + got >= size) return got;
+      } catch (error) {
+        if (this.#lanes.isLost(file, lane)) continue;
+        const path = file.node.path === null ? null : this.#remote.at(file.node.path);
+        throw await this.#remote.failure(error, { op: 'read', path });
+      }
     }
-    return parts.length === 1 ? first : Buffer.concat(parts);
   }
 
-  #readAhead(file: OpenFile, offset: number, length: number): void {
+  async #ask(lane: Lane, offset: number, targets: readonly Buffer[], length: number): Promise<number> {
+    const asked = this.#clock.monotonic();
+    const count = await this.#lanes.carry(lane, length, lane.client.readInto(lane.handle, offset, targets));
+    const now = this.#clock.monotonic();
+    this.#link.arrived(count, now - asked, now);
+    return count;
+  }
+
+  #readAhead(file: OpenFile, offset: number, size: number, waits: boolean): void {
     const { node } = file;
-    const limit = Math.min(this.#options.readAheadBytes, Math.floor(this.#options.cacheBytes / 2));
-    const plan = planReadAhead(file.readAhead, offset, length, node.size, limit);
+    const fileSize = node.size;
+    const plan = planReadAhead(file.readAhead, { offset, size, fileSize, waits }, this.#limit);
     file.readAhead = plan.state;
     if (plan.prefetch === null || node.isDirty) return;
+    if (plan.state.window >= WIDE_WINDOW) this.#lanes.widen(file);
     log('ahead %d+%d', plan.prefetch.offset, plan.prefetch.length);
-    this.#fetchMissing(
-      file,
-      blockOf(plan.prefetch.offset),
-      blockOf(plan.prefetch.offset + plan.prefetch.length - 1),
-    );
+    const last = blockOf(plan.prefetch.offset + plan.prefetch.length - 1);
+    for (let index = blockOf(plan.prefetch.offset); index <= last; ) {
+      if (!this.#isMissing(node, index)) {
+        index += 1;
+        continue;
+      }
+      const { blocks, done } = this.#fetch(file, index, last);
+      index += blocks.length;
+      this.#count(blocks.length * BLOCK_SIZE, done);
+    }
   }
 
-  /** The range in one buffer: the server's bytes, zeros for what we extended, our writes on top. */
-  #merged(
-    node: FileNode,
-    blocks: readonly Buffer[],
-    offset: number,
-    end: number,
-    writes: readonly Extent[],
-  ): Buffer {
-    const result = Buffer.alloc(Math.max(0, Math.min(end, node.size) - offset));
-    let at = 0;
-    for (const piece of slices(blocks, offset, result.length)) {
-      result.set(piece, at);
-      at += piece.length;
-    }
-    overlay(result, offset, writes);
-    return result;
+  /** How far one handle may read ahead at this moment. */
+  get #limit(): number {
+    const { readAheadBytes, cacheBytes } = this.#options;
+    const useful = Math.max(MIN_READ_AHEAD, HEADROOM * this.#link.capacity);
+    return Math.min(readAheadBytes, useful, Math.max(0, Math.floor(cacheBytes / 2) - this.#ahead));
+  }
+
+  #count(bytes: number, done: Promise<void>): void {
+    this.#ahead += bytes;
+    const ended = () => {
+      this.#ahead -= bytes;
+    };
+    done.then(ended, ended);
+  }
+
+  /** The node's unconfirmed writes that touch the range, oldest first, their memory held. */
+  #unsent(node: FileNode, offset: number, length: number): Extent[] {
+    if (!node.isDirty) return [];
+    const sent = [...node.unconfirmed].filter(
+      (extent) => extent.offset < offset + length && extent.offset + extent.data.length > offset,
+    );
+    const extents = [...sent, ...node.buffer.overlapping(offset, length)];
+    for (const { piece } of extents) piece.retain();
+    return extents;
   }
 }
 
+/** What is left of `targets` behind their first `filled` bytes. */
+function remaining(targets: readonly Buffer[], filled: number): readonly Buffer[] {
+  if (filled === 0) return targets;
+  const rest: Buffer[] = [];
+  let skip = filled;
+  for (const target of targets) {
+    if (skip < target.length) rest.push(target.subarray(skip));
+    skip = Math.max(0, skip - target.length);
+  }
+  return rest;
+}
+
 /** The part of consecutive blocks that starts at file offset `offset`, ending where a block is short. */
-function slices(blocks: readonly Buffer[], offset: number, length: number): Buffer[] {
+function slices(blocks: readonly Piece[], offset: number, length: number): Buffer[] {
   const out: Buffer[] = [];
   let skip = offset % BLOCK_SIZE;
   let left = length;
   for (const block of blocks) {
-    const piece = block.subarray(skip, skip + left);
-    if (piece.length > 0) out.push(piece);
-    left -= piece.length;
+    const to = Math.min(block.length, skip + left);
+    if (to > skip) out.push(skip === 0 && to === BLOCK_SIZE ? block.memory : block.memory.subarray(skip, to));
+    left -= Math.max(0, to - skip);
     if (left === 0 || block.length < BLOCK_SIZE) break;
     skip = 0;
   }
   return out;
+}
+
+/** The range in one buffer: the server's bytes, zeros for what we extended, our writes on top. */
+function merged(
+  node: FileNode,
+  blocks: readonly Piece[],
+  offset: number,
+  end: number,
+  writes: readonly Extent[],
+): Buffer {
+  const result = Buffer.alloc(Math.max(0, Math.min(end, node.size) - offset));
+  let at = 0;
+  for (const piece of slices(blocks, offset, result.length)) {
+    result.set(piece, at);
+    at += piece.length;
+  }
+  overlay(result, offset, writes);
+  return result;
 }

@@ -47,9 +47,9 @@ export class FileOperations {
   async read(handle: number, offset: number, size: number): Promise<ReadResult> {
     const file = this.#parts.files.get(handle);
     if (!file.canRead) throw new FsError('EBADF', 'not open for reading');
-    if (!this.#parts.options.directIo) return lent(await this.#parts.content.read(file, offset, size));
+    if (!this.#parts.options.directIo) return this.#parts.content.read(file, offset, size);
     if (file.node.isDirty) await this.#parts.writes.push(file);
-    return lent(await this.#parts.content.readDirect(file, offset, size));
+    return this.#parts.content.readDirect(file, offset, size);
   }
 
   async write(handle: number, offset: number, data: Uint8Array, flags: WriteFlags): Promise<number> {
@@ -89,11 +89,19 @@ export class FileOperations {
   async fsync(handle: number): Promise<void> {
     const { remote, files } = this.#parts;
     const file = files.get(handle);
-    if (file.node.isDirty) await this.settle(file);
-    await this.#tellFailure(file);
-    if (!remote.client.has(FSYNC)) return;
     const path = file.node.path === null ? null : remote.at(file.node.path);
-    await remote.ask(remote.client.fsync(file.handle), { op: 'fsync', path });
+    const sent: Promise<void>[] = [];
+    const sync = () => {
+      if (!remote.client.has(FSYNC)) return;
+      const request = remote.ask(remote.client.fsync(file.handle), { op: 'fsync', path });
+      // Awaited below, after the failure of a write was told.
+      request.catch(() => undefined);
+      sent.push(request);
+    };
+    if (file.node.isDirty) await this.settle(file, sync);
+    else sync();
+    await this.#tellFailure(file);
+    await Promise.all(sent);
   }
 
   /**
@@ -101,12 +109,12 @@ export class FileOperations {
    * they go out first. Answers what was refused if no program was told of it.
    */
   async release(handle: number): Promise<Unsent | null> {
-    const { files, remote } = this.#parts;
+    const { files, lanes } = this.#parts;
     const file = files.get(handle);
     if (file.node.isDirty) await this.settle(file).catch(() => undefined);
     const unsent = file.failure === null ? null : unsentOf(file.node);
     files.remove(handle);
-    remote.client.close(file.handle).catch((error: unknown) => log('close: %s', error));
+    lanes.close(file);
     if (unsent === null) return null;
     log('nobody was told that %d bytes of %s were lost: %s', unsent.bytes, unsent.path, unsent.error);
     file.node.lostBytes = 0;
@@ -115,9 +123,10 @@ export class FileOperations {
 
   /**
    * Sends everything written to the file and waits until it is confirmed or refused (refusals are kept for
-   * the handles). Answers the attributes the server had behind the last write, or null if it did not say.
+   * the handles). Answers the attributes the server had behind the last write, or null if it did not say. What
+   * `last` sends travels with the question for them.
    */
-  async settle(file: OpenFile): Promise<Attributes | null> {
+  async settle(file: OpenFile, last: () => void = () => undefined): Promise<Attributes | null> {
     const { writes, remote, names, identity, freshness } = this.#parts;
     const { node } = file;
     const seen = node.writes;
@@ -125,13 +134,17 @@ export class FileOperations {
     node.settling += 1;
     const sent = writes.push(file);
     const since = names.epoch();
-    const early = writes.isDrained ? remote.client.fstat(file.handle) : null;
+    const ask = () => {
+      last();
+      return remote.client.fstat(file.handle);
+    };
+    const early = writes.isBehind(node) ? ask() : null;
     early?.catch(() => undefined);
     await sent;
     file.wrote = false;
     let answer: SftpAttributes;
     try {
-      answer = await (early ?? remote.client.fstat(file.handle));
+      answer = await (early ?? ask());
     } catch (error) {
       log('attributes after writing: %s', error);
       if (node.path !== null) names.outdated(node.path);
@@ -259,8 +272,4 @@ export class FileOperations {
     await this.settle(file);
     return file.takeFailure(failure);
   }
-}
-
-function lent(parts: readonly Uint8Array[]): ReadResult {
-  return { parts, release: () => undefined };
 }

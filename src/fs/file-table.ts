@@ -7,7 +7,8 @@ import { LRUCache } from 'lru-cache';
 import { FsError } from '../base/errno.js';
 import { isWithin, type Path, rebase } from '../base/path.js';
 import type { BlockCache } from '../cache/blocks.js';
-import type { SftpHandle } from '../sftp/client.js';
+import { MemoryPool } from '../cache/pool.js';
+import type { Lane } from './lanes.js';
 import type { HardLinks } from './links.js';
 import { FileNode, OpenFile } from './open-file.js';
 
@@ -17,6 +18,8 @@ export class FileTable {
   readonly #blocks: BlockCache;
   readonly #links: HardLinks;
   readonly #maxWrite: number;
+  /** Memory for what is written, shared by all files. */
+  readonly #memory: MemoryPool;
   readonly #open = new Map<Path, FileNode>();
   readonly #closed: LRUCache<Path, FileNode>;
   readonly #handles = new Map<number, OpenFile>();
@@ -27,6 +30,7 @@ export class FileTable {
     this.#blocks = blocks;
     this.#links = links;
     this.#maxWrite = maxWrite;
+    this.#memory = new MemoryPool(maxWrite);
     this.#closed = new LRUCache({
       max: MAX_CLOSED,
       dispose: (node, _path, reason) => {
@@ -65,10 +69,10 @@ export class FileTable {
   }
 
   /** Registers one open of the file at `path`; a file not seen lately starts with an unknown stamp. */
-  add(path: Path, handle: SftpHandle, flags: number, size: number): { id: number; file: OpenFile } {
+  add(path: Path, home: Lane, flags: number, size: number): { id: number; file: OpenFile } {
     let node = this.peek(path);
     if (node === undefined) {
-      node = new FileNode(this.#nextNode, path, size, this.#maxWrite);
+      node = new FileNode(this.#nextNode, path, size, this.#maxWrite, this.#memory);
       this.#nextNode += 1;
     }
     if (node.handles.size === 0) {
@@ -76,7 +80,7 @@ export class FileTable {
       node.path = path;
       this.#open.set(path, node);
     }
-    const file = new OpenFile(node, handle, flags);
+    const file = new OpenFile(node, home, flags);
     node.handles.add(file);
     const id = this.#nextHandle;
     this.#nextHandle += 1;

@@ -9,11 +9,13 @@ import type { Path } from '../base/path.js';
 import { BlockCache } from '../cache/blocks.js';
 import type { SftpClient } from '../sftp/client.js';
 import { AttributeOperations } from './attribute-operations.js';
+import type { BulkClients } from './bulk.js';
 import { Content } from './content.js';
 import { FileOperations } from './file-operations.js';
 import { FileTable } from './file-table.js';
 import { Freshness } from './freshness.js';
 import type { Identity } from './identity.js';
+import { Lanes } from './lanes.js';
 import { HardLinks } from './links.js';
 import { NameOperations } from './name-operations.js';
 import { Namespace } from './namespace.js';
@@ -27,6 +29,8 @@ import { WriteBehind } from './write-behind.js';
 
 export interface FileSystemSettings {
   readonly client: SftpClient;
+  /** Carries the data of large files, where there is more than one connection. */
+  readonly bulk?: BulkClients;
   /** The mounted directory, absolute, as REALPATH answered it. */
   readonly root: ByteString;
   readonly options: FsOptions;
@@ -43,6 +47,8 @@ export interface FsStatus {
   readonly inFlight: number;
   readonly dirtyBytes: number;
   readonly cachedBytes: number;
+  /** Of the block cache, but not in it: being filled, or lent to the driver. */
+  readonly lentBytes: number;
   readonly cacheHits: number;
   readonly cacheMisses: number;
   readonly cachedAttributes: number;
@@ -60,13 +66,14 @@ export class FileSystem implements Operations {
   readonly #names: NameOperations;
   readonly #untold: Unsent[] = [];
 
-  constructor({ client, root, options, identity, clock = systemClock }: FileSystemSettings) {
+  constructor({ client, bulk, root, options, identity, clock = systemClock }: FileSystemSettings) {
     const remote = new Remote(client, root);
     const links = new HardLinks();
     this.#blocks = new BlockCache(options.cacheBytes);
     const names = new Namespace(remote, identity, options, links, clock);
-    const content = new Content(remote, this.#blocks, options);
-    const writes = new WriteBehind(remote, options.dirtyBytes, {
+    const lanes = new Lanes(remote, bulk ?? null);
+    const content = new Content(remote, lanes, this.#blocks, options, clock);
+    const writes = new WriteBehind(remote, lanes, clock, options.dirtyBytes, {
       failed: (node, extent, error) => this.#writeFailed(node, extent.data.length, error),
       confirmed: (node) => {
         // A flush that waits for it learns the attributes; without one they are unknown.
@@ -80,12 +87,14 @@ export class FileSystem implements Operations {
       clock,
       names,
       links,
+      lanes,
       content,
       writes,
       files: new FileTable(this.#blocks, links, client.limits.maxWrite),
       kernel: null,
     };
     const parts: Parts = Object.assign(store, { freshness: new Freshness(store) });
+    names.onVanished = (path) => parts.freshness.vanished(path);
     this.#parts = parts;
     this.#opening = new Opening(parts);
     this.#files = new FileOperations(parts, this.#opening);
@@ -116,13 +125,14 @@ export class FileSystem implements Operations {
   }
 
   status(): FsStatus {
-    const { remote, files, writes, names } = this.#parts;
+    const { remote, files, lanes, writes, names } = this.#parts;
     return {
       openFiles: files.openHandles,
       openDirectories: this.#names.openDirectories,
-      inFlight: remote.client.inFlight,
+      inFlight: remote.client.inFlight + lanes.inFlight,
       dirtyBytes: writes.dirtyBytes,
       cachedBytes: this.#blocks.bytes,
+      lentBytes: this.#blocks.lentBytes,
       cacheHits: this.#blocks.hits,
       cacheMisses: this.#blocks.misses,
       cachedAttributes: names.size.attributes,

@@ -103,10 +103,15 @@ export class Freshness {
 
   /** The name was given to another file on the server: the open one has no name here any more. */
   replaced(path: Path): void {
-    const { files, links, names, kernel } = this.#store;
-    files.nameGone(path, null);
+    this.vanished(path);
+    this.#store.names.forget(path);
+  }
+
+  /** The file is not called `path` any more, which another machine brought about: it goes on by its other name, or without. */
+  vanished(path: Path): void {
+    const { files, links, kernel } = this.#store;
+    files.nameGone(path, links.twin(path));
     links.removed(path);
-    names.forget(path);
     kernel?.invalidateEntry(path);
   }
 

@@ -24,6 +24,11 @@ export class HardLinks {
   /** Paths whose link count was seen to be above 1, as they were then. */
   readonly #shared = new LRUCache<Path, Shared>({ max: MAX_SHARED });
 
+  /** Is no file known to have several names? */
+  get isEmpty(): boolean {
+    return this.#groups.size === 0 && this.#shared.size === 0;
+  }
+
   /** A listing or a link(2) of ours showed this of the regular file at `path`. */
   observe(path: Path, shown: Shared): void {
     for (const name of this.twins(path)) {

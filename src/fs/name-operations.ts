@@ -10,11 +10,16 @@ import { isWithin, joinPath, type Path, rebase } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { HARDLINK, POSIX_RENAME } from '../sftp/constants.js';
 import type { LinkOperation, Operation, RenameOperation } from '../sftp/explain.js';
+import type { Directory } from './directory.js';
+import { ListingAhead } from './listing-ahead.js';
 import type { DirectoryEntry, Listing, Lookup, OpenedDirectory, Stat } from './operations.js';
 import { changedThrough, missing, type Parts, statOf } from './parts.js';
 import { both } from './remote.js';
 
 const log = logger('names');
+
+/** A directory's owner may read and search it. */
+const MAY_LIST = 0o500;
 
 /** An open directory: the snapshot its reader walks through. */
 interface OpenDirectory {
@@ -28,10 +33,12 @@ interface OpenDirectory {
 export class NameOperations {
   readonly #parts: Parts;
   readonly #directories = new Map<number, OpenDirectory>();
+  readonly #ahead: ListingAhead;
   #nextDirectory = 1;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#ahead = new ListingAhead(parts.names, parts.clock, parts.options.dirTtl);
   }
 
   get openDirectories(): number {
@@ -55,6 +62,7 @@ export class NameOperations {
     const at = remote.at(path);
     const permissions = mode & 0o7777;
     const stat = await this.#create(path, client.mkdir(at, { permissions }), { op: 'mkdir', path: at });
+    if ((permissions & MAY_LIST) === MAY_LIST) names.createdEmpty(path);
     // A directory may inherit its parent's set-group-ID bit, which stays.
     if ((stat.attributes.mode & 0o1777) === (permissions & 0o1777)) return stat;
     const wanted = permissions | (stat.attributes.mode & 0o2000);
@@ -131,21 +139,29 @@ export class NameOperations {
 
   /** Reads the directory at once, so that what forbids reading it is told by opendir(3). */
   async opendir(path: Path): Promise<OpenedDirectory> {
-    const snapshot = await this.#list(path);
+    const listing = this.#parts.names.list(path);
+    this.#ahead.opened(path);
+    const directory = await listing;
+    this.#ahead.listed(path);
+    const snapshot = directory.snapshot();
     const handle = this.#nextDirectory;
     this.#nextDirectory += 1;
     this.#directories.set(handle, { path, snapshot, isFresh: true });
-    return { handle, keepCache: false };
+    return { handle, keepCache: this.#give(path, directory, snapshot) };
   }
 
   async readdir(handle: number, restart: boolean): Promise<Listing> {
-    const directory = this.#directory(handle);
-    if (restart && !directory.isFresh) directory.snapshot = await this.#list(directory.path);
-    directory.isFresh = false;
-    return {
-      entries: directory.snapshot,
-      describe: (entry) => this.#describe(directory.path, entry),
-    };
+    const open = this.#directory(handle);
+    if (restart && !open.isFresh) {
+      open.snapshot = open.path === null ? [] : (await this.#parts.names.list(open.path)).snapshot();
+    }
+    open.isFresh = false;
+    const { path, snapshot } = open;
+    const directory = path === null ? undefined : this.#parts.names.held(path);
+    if (path === null || directory === undefined) return { entries: snapshot, describe: () => undefined };
+    // Pages of two snapshots may mix.
+    if (directory.given !== snapshot) directory.given = null;
+    return { entries: snapshot, describe: (entry) => this.#describe(path, directory, entry) };
   }
 
   releasedir(handle: number): void {
@@ -163,21 +179,30 @@ export class NameOperations {
     return directory;
   }
 
-  async #list(path: Path | null): Promise<readonly DirectoryEntry[]> {
-    return path === null ? [] : this.#parts.names.list(path);
+  /**
+   * The kernel keeps the pages of a directory if they hold this very snapshot. It drops them by itself when a
+   * change goes through it; names that come and go on the server, it hears of here.
+   */
+  #give(path: Path, directory: Directory, snapshot: readonly DirectoryEntry[]): boolean {
+    const isHeld = directory.given === snapshot;
+    const held = this.#parts.names.held(path);
+    // A listing that crossed a change of ours is given, and not held.
+    if (held !== undefined) held.given = held === directory ? snapshot : null;
+    return isHeld;
   }
 
   /** What is known of an entry now: the snapshot is from opendir, and files change. */
-  #describe(directory: Path | null, { name }: DirectoryEntry): Lookup | undefined {
-    if (directory === null) return undefined;
-    const path = joinPath(directory, name);
-    const known = this.#parts.names.known(path);
+  #describe(path: Path, directory: Directory, { name }: DirectoryEntry): Lookup | undefined {
+    const { names, files } = this.#parts;
+    const known = names.knownIn(directory, name);
     if (known === undefined) return undefined;
     if (known.value === null) return missing(this.#parts, 0);
-    const node = this.#parts.files.openAt(path);
+    if (files.openHandles === 0) return statOf(this.#parts, null, known.value, known.ttl);
+    const child = joinPath(path, name);
+    const node = files.openAt(child);
     // An open file that the listing does not show as we know it: asking will tell.
     if (node !== undefined && (node.isDirty || !node.matches(known.value))) return undefined;
-    return statOf(this.#parts, path, known.value, known.ttl);
+    return statOf(this.#parts, child, known.value, known.ttl);
   }
 
   /** A request that makes the name `path`, with the LSTAT of what it made. */
@@ -187,7 +212,10 @@ export class NameOperations {
     const [made, stat] = await both(request, remote.client.lstat(at));
     if (made.status === 'rejected') {
       names.forget(path);
-      throw await remote.failure(made.reason, what);
+      const failure = await remote.failure(made.reason, what);
+      // The kernel may go on believing that there is no such name: mkdir -p looks at once.
+      if (failure.code === 'EEXIST') this.#parts.kernel?.invalidateEntry(path);
+      throw failure;
     }
     const answer = stat.status === 'fulfilled' ? stat.value : await this.#again(path);
     return statOf(this.#parts, path, names.created(path, answer, nlink), options.statTtl);
@@ -202,12 +230,20 @@ export class NameOperations {
 
   /** A change of names; when it fails, nothing that was believed of them is believed any longer. */
   async #change(paths: readonly Path[], request: Promise<void>, what: Operation): Promise<void> {
-    const { remote, names } = this.#parts;
+    const { remote, names, freshness } = this.#parts;
     try {
       await request;
     } catch (error) {
       for (const path of paths) names.forget(path);
-      throw await remote.failure(error, what);
+      const failure = await remote.failure(error, what);
+      if (failure.code !== 'ENOENT') throw failure;
+      const found = await Promise.allSettled(paths.map((path) => names.ask(path)));
+      // The kernel would not have asked for a change of a name that it does not believe in.
+      paths.forEach((path, at) => {
+        const answer = found[at];
+        if (answer?.status === 'fulfilled' && answer.value === null) freshness.vanished(path);
+      });
+      throw failure;
     }
   }
 

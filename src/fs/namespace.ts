@@ -3,55 +3,96 @@
  * trusted for its stated time and dropped at once when we change something ourselves. An answer that
  * crosses a change of ours is given to whoever asked, but not stored (see Epochs).
  *
- * A complete listing that is fresh answers for names that are missing from it. Link counts come only from
- * listings, so an LSTAT inherits the count that was seen last.
+ * The kernel trusts what it was told for as long as we do and asks nobody meanwhile. So an answer that differs
+ * from what is still trusted is told to it at once. What was lost from here (room for other names was needed)
+ * the kernel may still hold: for as long as that can be, names that are new to us are taken for changed.
+ *
+ * Link counts come only from listings, so an LSTAT inherits the count that was seen last.
  */
+import { LRUCache } from 'lru-cache';
 import type { ByteString } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
+import { FsError } from '../base/errno.js';
 import { isDirectory, isRegular, isSymlink, S_IFMT } from '../base/mode.js';
-import { isWithin, joinPath, nameOf, type Path, parentOf, ROOT } from '../base/path.js';
+import { isWithin, joinPath, nameOf, type Path, parentOf, ROOT, rebase } from '../base/path.js';
 import { Epochs } from '../cache/epochs.js';
 import { type Timed, TimedStore } from '../cache/timed.js';
 import { linkCountOf, type SftpAttributes, type SftpName } from '../sftp/attributes.js';
+import { Directory, type Name, nameWith } from './directory.js';
 import { type Identity, toAttributes } from './identity.js';
 import type { HardLinks } from './links.js';
-import { readPages } from './listing.js';
-import type { Attributes, DirectoryEntry, KernelCache } from './operations.js';
+import { depthFor, readPages } from './listing.js';
+import type { Attributes, KernelCache } from './operations.js';
 import type { FsOptions } from './options.js';
 import type { Remote } from './remote.js';
 
-/** Entries of all cached listings together. */
-const LISTING_CAPACITY = 400_000;
+/** Symlink targets that are remembered. */
+const TARGET_CAPACITY = 1024;
+/** The directory that holds the root's own name; no path leads there. */
+const ABOVE_ROOT = '/' as Path;
+/** A listing that nobody asked for is given up beyond this many names. */
+const MAX_AHEAD = 10_000;
 
-/** A name in a listing; `isStale` once we changed the file: then only its type still holds. */
-interface Listed {
-  readonly attributes: Attributes;
-  readonly isStale: boolean;
+/** A listing under way. */
+interface Asking {
+  readonly directory: Promise<Directory>;
+  readonly purpose: Purpose;
 }
 
-type Names = Map<ByteString, Listed>;
+interface Purpose {
+  /** Somebody waits for the listing; else it is only made ahead. */
+  isWanted: boolean;
+}
+
+function homeOf(path: Path): Path {
+  return path === ROOT ? ABOVE_ROOT : parentOf(path);
+}
+
+/** Would a program that was told `a` see anything else in `b`? Times of access do not count: reading changes them. */
+function looksSame(a: Attributes, b: Attributes): boolean {
+  return (
+    a.size === b.size &&
+    a.mtime === b.mtime &&
+    a.mode === b.mode &&
+    a.uid === b.uid &&
+    a.gid === b.gid &&
+    a.nlink === b.nlink
+  );
+}
 
 export class Namespace {
   readonly #remote: Remote;
   readonly #identity: Identity;
   readonly #options: FsOptions;
   readonly #links: HardLinks;
+  readonly #clock: Clock;
   readonly #epochs = new Epochs();
-  readonly #attributes: TimedStore<Attributes | null>;
-  readonly #listings: TimedStore<Names>;
+  readonly #directories: LRUCache<Path, Directory>;
   readonly #targets: TimedStore<ByteString>;
   readonly #asking = new Map<Path, Promise<Attributes | null>>();
-  readonly #listing = new Map<Path, Promise<Names>>();
+  readonly #listing = new Map<Path, Asking>();
+  /** Until when the kernel may hold what was lost from here. */
+  #lostUntil = Number.NEGATIVE_INFINITY;
   kernel: KernelCache | null = null;
+  /** Called when the server turns out to have no such name any more, or another file by it. */
+  onVanished: (path: Path) => void = () => undefined;
 
   constructor(remote: Remote, identity: Identity, options: FsOptions, links: HardLinks, clock: Clock) {
     this.#remote = remote;
     this.#identity = identity;
     this.#options = options;
     this.#links = links;
-    this.#attributes = new TimedStore(options.maxCachedAttributes, clock);
-    this.#listings = new TimedStore(LISTING_CAPACITY, clock, (names) => names.size);
-    this.#targets = new TimedStore(1024, clock);
+    this.#clock = clock;
+    this.#targets = new TimedStore(TARGET_CAPACITY, clock);
+    const capacity = options.maxCachedNames;
+    this.#directories = new LRUCache({
+      maxSize: capacity,
+      // However large, the directory that was used last is kept.
+      sizeCalculation: ({ size }) => Math.min(capacity, Math.max(1, size)),
+      dispose: (_directory, _path, reason) => {
+        if (reason === 'evict') this.#lost();
+      },
+    });
   }
 
   /** Note this before asking the server about a path whose answer goes to `learn`. */
@@ -61,20 +102,26 @@ export class Namespace {
 
   /** What is known and may be trusted: attributes, null for a name that does not exist, or undefined. */
   known(path: Path): Timed<Attributes | null> | undefined {
-    const known = this.#attributes.get(path);
-    if (known !== undefined || path === ROOT) return known;
-    const listing = this.#listings.get(parentOf(path));
-    if (listing === undefined) return undefined;
-    const found = listing.value.get(nameOf(path));
-    if (found?.isStale) return undefined;
-    if (found !== undefined) {
-      const ttl = this.#options.statTtl - listing.age;
-      return ttl > 0 ? { value: found.attributes, ttl, age: listing.age } : undefined;
+    const directory = this.#directories.get(homeOf(path));
+    return directory === undefined ? undefined : this.knownIn(directory, nameOf(path));
+  }
+
+  /** The same of a name in a directory that is at hand. */
+  knownIn(directory: Directory, name: ByteString): Timed<Attributes | null> | undefined {
+    const found = directory.get(name);
+    if (found === undefined) {
+      const ttl = this.#left(directory.absenceProvedAt, this.#options.negativeTtl);
+      return ttl > 0 ? { value: null, ttl } : undefined;
     }
-    // A server may leave out names that it may not look at: an empty listing proves nothing.
-    if (listing.value.size === 0) return undefined;
-    const ttl = this.#options.negativeTtl - listing.age;
-    return ttl > 0 ? { value: null, ttl, age: listing.age } : undefined;
+    if (found.attributes === undefined) return undefined;
+    const ttl = this.#ttlOf(found);
+    return ttl > 0 ? { value: found.attributes, ttl } : undefined;
+  }
+
+  /** For how long, in milliseconds, this answer about `path` may be trusted; 0 if it was not stored. */
+  ttl(path: Path, answer: Attributes | null): number {
+    const known = this.known(path);
+    return known?.value === answer ? known.ttl : 0;
   }
 
   /** Attributes of `path`, null when there is no such name; asks the server unless it is known. */
@@ -102,7 +149,11 @@ export class Namespace {
     } catch (error) {
       const failure = await this.#remote.failure(error, { op: 'lstat', path: at });
       if (failure.code !== 'ENOENT') throw failure;
-      if (this.#epochs.isCurrent(path, since)) this.#attributes.set(path, null, this.#options.negativeTtl);
+      if (this.#epochs.isCurrent(path, since)) {
+        const was = this.#peek(path)?.attributes;
+        if (was) this.#vanished(path, was.mode);
+        this.#put(path, null);
+      }
       return null;
     }
   }
@@ -110,7 +161,14 @@ export class Namespace {
   /** Attributes that the server answered about `path` when asked at epoch `since`. */
   learn(path: Path, answer: SftpAttributes, since: number): Attributes {
     const attributes = toAttributes(this.#identity, answer, this.linkCount(path));
-    if (this.#epochs.isCurrent(path, since)) this.#store(path, attributes);
+    if (this.#epochs.isCurrent(path, since)) {
+      const before = this.#peek(path);
+      if (before?.attributes) this.#tell(path, before, attributes);
+      if (before?.attributes && !looksSame(before.attributes, attributes)) {
+        for (const twin of this.#links.twins(path)) this.#outdate(twin);
+      }
+      this.#put(path, attributes);
+    }
     return attributes;
   }
 
@@ -122,17 +180,27 @@ export class Namespace {
   /** Attributes that hold from now on, after a change of our own. */
   changed(path: Path, attributes: Attributes): void {
     this.#touch(path);
-    this.#store(path, attributes);
-    this.#listings.peek(parentOf(path))?.set(nameOf(path), { attributes, isStale: false });
+    if (isSymlink(attributes.mode)) this.#forgetTarget(path);
+    // Who may list a directory may have changed with its mode.
+    if (isDirectory(attributes.mode)) this.#directories.peek(path)?.unlist();
+    this.#put(path, attributes);
   }
 
   /** A name that we made, with what the server said of it; its directory changed as well. */
   created(path: Path, answer: SftpAttributes, nlink = 1): Attributes {
     const attributes = toAttributes(this.#identity, answer, nlink);
+    this.#touch(path);
     this.#targets.delete(path);
-    this.changed(path, attributes);
+    this.#put(path, attributes);
     this.outdated(parentOf(path));
     return attributes;
+  }
+
+  /** A directory that we made holds nothing yet: that is a complete listing. */
+  createdEmpty(path: Path): void {
+    const directory = new Directory();
+    directory.list(new Map(), this.#clock.monotonic(), true);
+    this.#directories.set(path, directory);
   }
 
   /** A name that we removed; of a directory nothing below it is left either. */
@@ -140,8 +208,7 @@ export class Namespace {
     if (isTree) this.forgetTree(path);
     this.#touch(path);
     this.#targets.delete(path);
-    this.#attributes.set(path, null, this.#options.negativeTtl);
-    this.#listings.peek(parentOf(path))?.delete(nameOf(path));
+    this.#put(path, null);
     this.outdated(parentOf(path));
   }
 
@@ -150,12 +217,15 @@ export class Namespace {
     const attributes = this.known(from)?.value ?? null;
     const target = this.#targets.get(from);
     const isTree = attributes === null || isDirectory(attributes.mode);
-    this.removed(from, isTree);
-    if (keepsOld) this.forget(from);
     if (isTree) this.forgetTree(to);
+    const moved = isTree ? this.#below(from) : [];
+    this.removed(from, isTree);
+    for (const [path, directory] of moved) this.#directories.set(rebase(path, from, to), directory);
+    if (keepsOld) this.forget(from);
     this.#targets.delete(to);
     if (target !== undefined) this.#targets.set(to, target.value, target.ttl);
-    if (attributes !== null) this.changed(to, attributes);
+    this.#touch(to);
+    if (attributes !== null) this.#put(to, attributes);
     else this.forget(to);
     this.outdated(parentOf(to));
   }
@@ -163,50 +233,78 @@ export class Namespace {
   /** The file at `path` exists, and what is known of it no longer holds. */
   outdated(path: Path): void {
     this.#touch(path);
-    this.#attributes.delete(path);
-    if (path === ROOT) return;
-    const names = this.#listings.peek(parentOf(path));
-    const listed = names?.get(nameOf(path));
-    if (listed !== undefined) names?.set(nameOf(path), { ...listed, isStale: true });
+    this.#outdate(path);
+  }
+
+  #outdate(path: Path): void {
+    this.#directories.peek(homeOf(path))?.outdate(nameOf(path));
   }
 
   /** The file at `path` has `nlink` names now: so say all of them that are known. */
   setLinkCount(path: Path, nlink: number): void {
     this.#links.recount(path, nlink);
     for (const name of this.#links.twins(path)) {
-      const known = this.#attributes.get(name)?.value;
+      const known = this.known(name)?.value;
       if (known) this.changed(name, { ...known, nlink });
     }
   }
 
   /** How many names the file at `path` was last known to have. */
   linkCount(path: Path): number {
-    return this.#links.count(path) ?? this.#attributes.peek(path)?.nlink ?? 1;
+    return this.#links.count(path) ?? this.#peek(path)?.attributes?.nlink ?? 1;
   }
 
   /** Nothing is known of `path` any more, not even whether it exists. */
   forget(path: Path): void {
     this.#touch(path);
-    this.#attributes.delete(path);
     this.#targets.delete(path);
-    this.#listings.delete(parentOf(path));
+    this.#directories.peek(homeOf(path))?.forget(nameOf(path));
+    this.#lost();
   }
 
+  /** Nothing is known of what lies in the directory `path` and below. */
   forgetTree(path: Path): void {
     this.#epochs.touchTree(path);
-    const within = (key: Path) => isWithin(key, path);
-    this.#attributes.deleteWhere(within);
-    this.#targets.deleteWhere(within);
-    this.#listings.deleteWhere(within);
-    for (const key of [...this.#asking.keys()]) if (within(key)) this.#asking.delete(key);
-    for (const key of [...this.#listing.keys()])
-      if (within(key) || key === parentOf(path)) this.#listing.delete(key);
+    for (const [key] of this.#below(path)) this.#directories.delete(key);
+    this.#targets.deleteWhere((key) => isWithin(key, path));
+    for (const key of [...this.#asking.keys()]) if (isWithin(key, path)) this.#asking.delete(key);
+    for (const key of [...this.#listing.keys()]) if (isWithin(key, path)) this.#listing.delete(key);
   }
 
-  /** The names in a directory, from the cache while it may be trusted. */
-  async list(path: Path): Promise<readonly DirectoryEntry[]> {
-    const names = this.#listings.get(path)?.value ?? (await this.#askListing(path));
-    return [...names].map(([name, { attributes }]) => ({ name, type: attributes.mode & S_IFMT }));
+  #below(path: Path): [Path, Directory][] {
+    return [...this.#directories.entries()].filter(([key]) => isWithin(key, path));
+  }
+
+  /** The directory with all its names, from the cache while it may be trusted. */
+  async list(path: Path): Promise<Directory> {
+    const listed = this.listed(path);
+    if (listed !== undefined) return listed;
+    const asking = this.#listing.get(path);
+    if (asking === undefined) return this.#askListing(path, true).directory;
+    if (asking.purpose.isWanted) return asking.directory;
+    asking.purpose.isWanted = true;
+    // What only listed ahead does not find out why it failed.
+    return asking.directory.catch(() => this.list(path));
+  }
+
+  /** Lists a directory that nobody asked for yet; answers its number of names. Fails with anything. */
+  async listAhead(path: Path): Promise<number> {
+    return (await this.#askListing(path, false).directory).size;
+  }
+
+  /** The directory if it was listed and may still be trusted. */
+  listed(path: Path): Directory | undefined {
+    const directory = this.#directories.get(path);
+    return this.#left(directory?.listedAt ?? null, this.#options.dirTtl) > 0 ? directory : undefined;
+  }
+
+  isListing(path: Path): boolean {
+    return this.#listing.has(path);
+  }
+
+  /** What is held of the directory, trusted or not. */
+  held(path: Path): Directory | undefined {
+    return this.#directories.peek(path);
   }
 
   async readlink(path: Path): Promise<ByteString> {
@@ -219,61 +317,165 @@ export class Namespace {
     return target;
   }
 
+  /** Names known, and how many directories they lie in. */
   get size(): { readonly attributes: number; readonly listings: number } {
-    return { attributes: this.#attributes.size, listings: this.#listings.size };
+    let listings = 0;
+    let attributes = 0;
+    for (const { listedAt, size } of this.#directories.values()) {
+      attributes += size;
+      if (listedAt !== null) listings += 1;
+    }
+    return { attributes, listings };
   }
 
-  #askListing(path: Path): Promise<Names> {
-    const asking = this.#listing.get(path);
-    if (asking !== undefined) return asking;
-    const request = this.#fetchListing(path).finally(() => {
-      if (this.#listing.get(path) === request) this.#listing.delete(path);
-    });
-    this.#listing.set(path, request);
-    return request;
+  #askListing(path: Path, isWanted: boolean): Asking {
+    const purpose: Purpose = { isWanted };
+    const asking: Asking = {
+      purpose,
+      directory: this.#fetchListing(path, purpose).finally(() => {
+        if (this.#listing.get(path) === asking) this.#listing.delete(path);
+      }),
+    };
+    this.#listing.set(path, asking);
+    return asking;
   }
 
-  async #fetchListing(path: Path): Promise<Names> {
+  async #fetchListing(path: Path, purpose: Purpose): Promise<Directory> {
     const since = this.epoch();
+    const askedAt = this.#clock.monotonic();
     const at = this.#remote.at(path);
     const { client } = this.#remote;
-    const names: Names = new Map();
+    const depth = this.#options.syncReaddir ? 1 : depthFor(this.#peek(path)?.attributes?.size ?? 0);
+    const names = new Map<ByteString, Name>();
     try {
       const handle = await client.opendir(at);
-      for await (const page of readPages(client, handle, this.#options.syncReaddir)) {
+      for await (const page of readPages(client, handle, depth)) {
         for (const entry of page) {
-          names.set(entry.filename, { attributes: this.#listed(path, entry, since), isStale: false });
+          names.set(entry.filename, nameWith(entry.filename, this.#attributesOf(path, entry), askedAt));
         }
+        if (names.size > MAX_AHEAD && !purpose.isWanted)
+          throw new FsError('EFBIG', 'too large to list ahead');
       }
     } catch (error) {
-      throw await this.#remote.failure(error, { op: 'opendir', path: at });
+      throw purpose.isWanted ? await this.#remote.failure(error, { op: 'opendir', path: at }) : error;
     }
-    if (this.#epochs.isCurrent(path, since)) this.#listings.set(path, names, this.#options.dirTtl);
-    return names;
+    const touched = this.#epochs.touchedIn(path, since);
+    const isComplete = touched !== null && this.#takeOurs(path, names, touched);
+    if (isComplete) return this.#relist(path, names, askedAt);
+    const passing = new Directory();
+    passing.list(names, askedAt, false);
+    return passing;
   }
 
-  #listed(directory: Path, entry: SftpName, since: number): Attributes {
-    const path = joinPath(directory, entry.filename);
+  /**
+   * Puts what is known of names that we `touched` while the directory was listed into its listing, where it is
+   * newer. False if something of theirs is not known.
+   */
+  #takeOurs(path: Path, names: Map<ByteString, Name>, touched: ReadonlySet<ByteString>): boolean {
+    const directory = this.#directories.peek(path);
+    let isComplete = true;
+    for (const name of touched) {
+      const ours = directory?.get(name);
+      if (ours === undefined) isComplete = false;
+      else names.set(name, ours);
+    }
+    return isComplete;
+  }
+
+  #attributesOf(directory: Path, entry: SftpName): Attributes {
     const nlink = linkCountOf(entry.longname) ?? 1;
     const attributes = toAttributes(this.#identity, entry.attributes, nlink);
-    if (isRegular(attributes.mode)) this.#links.observe(path, attributes);
-    if (this.#epochs.isCurrent(path, since)) this.#store(path, attributes);
+    if (isRegular(attributes.mode) && (nlink > 1 || !this.#links.isEmpty)) {
+      this.#links.observe(joinPath(directory, entry.filename), attributes);
+    }
     return attributes;
   }
 
-  /** The kernel caches a symlink's target without end, so a link that changed is taken from it. */
-  #store(path: Path, attributes: Attributes): void {
-    const before = this.#attributes.peek(path);
-    if (isSymlink(attributes.mode) && before?.mtime !== attributes.mtime) {
-      this.#targets.delete(path);
-      this.kernel?.invalidateData(path);
+  /** Takes over a complete listing, unless something newer is known of a name; the kernel is told what differs. */
+  #relist(path: Path, names: Map<ByteString, Name>, askedAt: number): Directory {
+    const provesAbsence = names.size > 0;
+    const directory = this.#directories.get(path) ?? new Directory();
+    const mayBeHeld = this.#lostUntil > this.#clock.monotonic();
+    const vanished: [Path, number][] = [];
+    for (const before of directory.names()) {
+      if (before.at > askedAt) names.set(before.name, before);
+      else if (before.attributes !== null && !names.has(before.name)) {
+        vanished.push([joinPath(path, before.name), before.type]);
+      }
     }
-    this.#attributes.set(path, attributes, this.#options.statTtl);
+    for (const { name, attributes } of names.values()) {
+      if (!attributes) continue;
+      const before = directory.get(name);
+      if (before === undefined && !mayBeHeld && !isSymlink(attributes.mode)) continue;
+      this.#tell(joinPath(path, name), before, attributes);
+    }
+    directory.list(names, askedAt, provesAbsence);
+    this.#keep(path, directory);
+    for (const [gone, mode] of vanished) this.#vanished(gone, mode);
+    return directory;
+  }
+
+  /**
+   * Tells the kernel if it may hold something else than what is now known to be true. Of a name that did not
+   * exist it holds nothing for long, and of our own changes it knows itself.
+   */
+  #tell(path: Path, before: Name | undefined, now: Attributes): void {
+    const was = before?.attributes;
+    if (before !== undefined && !was) return;
+    if (was && (was.mode & S_IFMT) !== (now.mode & S_IFMT)) {
+      this.#vanished(path, was.mode);
+    } else if (isSymlink(now.mode) && (was?.mtime !== now.mtime || was.size !== now.size)) {
+      this.#forgetTarget(path);
+    } else if (!was || (this.#ttlOf(before) > 0 && !looksSame(was, now))) {
+      this.kernel?.invalidateAttributes(path);
+    }
+  }
+
+  #vanished(path: Path, mode: number): void {
+    if (isDirectory(mode)) this.forgetTree(path);
+    this.#targets.delete(path);
+    this.onVanished(path);
+  }
+
+  /** The kernel caches a symlink's target without end, so a link that changed is taken from it. */
+  #forgetTarget(path: Path): void {
+    this.#targets.delete(path);
+    this.kernel?.invalidateData(path);
+  }
+
+  #peek(path: Path): Name | undefined {
+    return this.#directories.peek(homeOf(path))?.get(nameOf(path));
+  }
+
+  #put(path: Path, attributes: Attributes | null): void {
+    const home = homeOf(path);
+    const directory = this.#directories.get(home) ?? new Directory();
+    const { size } = directory;
+    directory.put(nameWith(nameOf(path), attributes, this.#clock.monotonic()));
+    if (directory.size !== size) this.#keep(home, directory);
+  }
+
+  /** Stored anew, its size counts anew. */
+  #keep(path: Path, directory: Directory): void {
+    this.#directories.delete(path);
+    this.#directories.set(path, directory);
+  }
+
+  #ttlOf({ attributes, at }: Name): number {
+    return this.#left(at, attributes === null ? this.#options.negativeTtl : this.#options.statTtl);
+  }
+
+  /** What is left of a lifetime that began at `at`. */
+  #left(at: number | null, lifetime: number): number {
+    return at === null ? 0 : at + lifetime - this.#clock.monotonic();
+  }
+
+  #lost(): void {
+    this.#lostUntil = this.#clock.monotonic() + this.#options.statTtl;
   }
 
   #touch(path: Path): void {
     this.#epochs.touch(path);
     this.#asking.delete(path);
-    if (this.#listing.delete(parentOf(path))) this.#epochs.touch(parentOf(path));
   }
 }

@@ -7,9 +7,12 @@ import { decodeText } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
 import { O_ACCMODE, O_APPEND, O_DSYNC, O_RDONLY, O_WRONLY } from '../base/mode.js';
 import type { Path } from '../base/path.js';
+import type { MemoryPool } from '../cache/pool.js';
 import { READ_AHEAD_START, type ReadAheadState } from '../cache/read-ahead.js';
 import { type Extent, WriteBuffer } from '../cache/write-buffer.js';
 import type { SftpHandle } from '../sftp/client.js';
+import type { Fetch } from './content.js';
+import type { Lane } from './lanes.js';
 import type { Attributes } from './operations.js';
 
 /** Data that could not be brought to the server, for a person to read. */
@@ -49,14 +52,17 @@ export class FileNode {
   readonly buffer: WriteBuffer;
   /** Sent or waiting to be, not confirmed; in order. */
   readonly unconfirmed = new Set<Extent>();
+  /** Of these, what was sent, and where it travels. */
+  readonly sent = new Map<Extent, Lane>();
   /** Blocks under way from the server, by index. */
-  readonly fetching = new Map<number, Promise<Buffer>>();
+  readonly fetching = new Map<number, Fetch>();
 
-  constructor(id: number, path: Path, size: number, maxWrite: number) {
+  /** `maxWrite`: bytes of the longest request, and of the pieces in `memory`. */
+  constructor(id: number, path: Path, size: number, maxWrite: number, memory: MemoryPool) {
     this.id = id;
     this.path = path;
     this.size = size;
-    this.buffer = new WriteBuffer(maxWrite);
+    this.buffer = new WriteBuffer(maxWrite, memory);
   }
 
   get isDirty(): boolean {
@@ -88,7 +94,14 @@ export class FileNode {
 
 export class OpenFile {
   readonly node: FileNode;
-  readonly handle: SftpHandle;
+  /** How OPEN reached the file: on the client of the metadata. */
+  readonly home: Lane;
+  /** Handles of its own for its data; empty for a small file. */
+  further: readonly Lane[] = [];
+  /** How often further lanes were asked for. */
+  attempts = 0;
+  /** May the file get further lanes? Not while that is under way, and not once the server has refused. */
+  widening: 'no' | 'under way' | 'refused' | 'closed' = 'no';
   readonly canRead: boolean;
   readonly canWrite: boolean;
   readonly append: boolean;
@@ -100,14 +113,18 @@ export class OpenFile {
   /** Has anything been written through this handle since its last flush? */
   wrote = false;
 
-  constructor(node: FileNode, handle: SftpHandle, flags: number) {
+  constructor(node: FileNode, home: Lane, flags: number) {
     this.node = node;
-    this.handle = handle;
+    this.home = home;
     const access = flags & O_ACCMODE;
     this.canRead = access !== O_WRONLY;
     this.canWrite = access !== O_RDONLY;
     this.append = (flags & O_APPEND) !== 0;
     this.sync = (flags & O_DSYNC) !== 0;
+  }
+
+  get handle(): SftpHandle {
+    return this.home.handle;
   }
 
   /** Throws the error of an earlier write, of which there is one; it is put back if the program never hears of it. */

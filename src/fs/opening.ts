@@ -21,6 +21,7 @@ import {
 } from '../sftp/constants.js';
 import { isSameFile } from './freshness.js';
 import { toAttributes } from './identity.js';
+import type { Lane } from './lanes.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { Opened, Stat } from './operations.js';
 import { changedThrough, mustBeWritable, type Parts, statOf } from './parts.js';
@@ -30,6 +31,8 @@ const log = logger('files');
 
 /** A name may come and go on the server between our tries to create and to open it. */
 const CREATE_TRIES = 5;
+/** Reading a file of this many bytes is worth connections of its own. */
+const LARGE = 1024 * 1024;
 
 function pflagsOf(flags: number): number {
   const access = flags & O_ACCMODE;
@@ -98,7 +101,7 @@ export class Opening {
   }
 
   async #createNew(path: Path, flags: number, permissions: number): Promise<Stat & Opened> {
-    const { names, files, links, options } = this.#parts;
+    const { names, files, lanes, links, options } = this.#parts;
     const pflags = pflagsOf(flags) | SSH_FXF_CREAT | SSH_FXF_EXCL;
     const { handle, attributes } = await this.#request(path, pflags, { permissions }, undefined);
     const exact = await this.#withMode(handle, attributes, permissions);
@@ -107,7 +110,8 @@ export class Opening {
     files.nameGone(path, null);
     links.removed(path);
     const stat = statOf(this.#parts, path, names.created(path, exact), options.statTtl);
-    const { id, file } = files.add(path, handle, flags, exact.size ?? 0);
+    const { id, file } = files.add(path, this.#home(handle), flags, exact.size ?? 0);
+    lanes.want();
     this.#parts.freshness.stamp(file.node, stat.attributes);
     return { ...stat, handle: id, keepCache: false, directIo: options.directIo, staleAttributes: false };
   }
@@ -161,12 +165,13 @@ export class Opening {
   }
 
   async #opened(path: Path, flags: number, asked: Asked, answer: Answer): Promise<Opened> {
-    const { names, files, content, freshness, options, identity } = this.#parts;
+    const { names, files, lanes, content, freshness, options, identity } = this.#parts;
     if (!(await this.#isSame(asked, answer))) freshness.replaced(path);
     const { handle } = answer;
     const before = names.known(path)?.value;
     const attributes = toAttributes(identity, answer.attributes, names.linkCount(path));
-    const { id, file } = files.add(path, handle, flags, attributes.size);
+    const { id, file } = files.add(path, this.#home(handle), flags, attributes.size);
+    if (file.canWrite || attributes.size >= LARGE) lanes.want();
     const { node } = file;
     // What was written and not sent before the question, or since, is newer than its answer.
     const writes = node === asked.node ? asked.writes : 0;
@@ -241,6 +246,10 @@ export class Opening {
   #dirty(path: Path): OpenFile | undefined {
     const node = this.#parts.files.openAt(path);
     return node?.isDirty ? [...node.handles][0] : undefined;
+  }
+
+  #home(handle: SftpHandle): Lane {
+    return { client: this.#parts.remote.client, handle };
   }
 
   #close(handle: SftpHandle): void {

@@ -12,8 +12,8 @@ export interface FsOptions {
   readonly entryTtl: number;
   /** Upper bound of what the kernel may trust attributes for. */
   readonly attrTtl: number;
-  /** Entries in the attribute cache, at least 1. */
-  readonly maxCachedAttributes: number;
+  /** Names that are remembered, at least 1; a single directory may exceed it. */
+  readonly maxCachedNames: number;
   /** Bound of the block cache. */
   readonly cacheBytes: number;
   /** Bound of written data that the server has not confirmed; writers wait beyond it. */

@@ -6,6 +6,7 @@ import type { Content } from './content.js';
 import type { FileTable } from './file-table.js';
 import type { Freshness } from './freshness.js';
 import type { Identity } from './identity.js';
+import type { Lanes } from './lanes.js';
 import type { HardLinks } from './links.js';
 import type { Namespace } from './namespace.js';
 import type { Attributes, KernelCache, Lookup, Stat } from './operations.js';
@@ -22,6 +23,7 @@ export interface Store {
   readonly names: Namespace;
   readonly files: FileTable;
   readonly links: HardLinks;
+  readonly lanes: Lanes;
   readonly content: Content;
   readonly writes: WriteBehind;
   kernel: KernelCache | null;

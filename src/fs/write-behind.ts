@@ -1,26 +1,33 @@
 /**
  * Write-behind: a write is acknowledged when it is buffered, and goes to the server in large requests, many
- * in flight. The order of requests is the order of writes, on one channel, and the protocol makes a server
- * process those of one file in that order (draft-ietf-secsh-filexfer-02 §3.1): overlapping writes and a
- * FSTAT or FSETSTAT sent behind them need no waiting.
+ * in flight, over as many lanes as the file has (see lanes.ts). On one lane the order of requests is the order of
+ * writes, and the protocol makes a server process those of one file in that order (draft-ietf-secsh-filexfer-02
+ * §3.1). Between lanes there is no order: a write that overlaps one on its way takes the same lane, or waits.
  *
- * Bounds: writers wait while more than `dirtyBytes` are unconfirmed, and no more than a window of requests
- * is handed to the channel, so that other requests do not queue behind all of it. A buffered tail goes out
- * by itself after a moment.
+ * Bounds: writers wait while more than `dirtyBytes` are unconfirmed; a lane is handed no more than it can carry,
+ * and all lanes no more than the link, so that other requests do not queue behind all of it. A buffered tail goes out by itself after a
+ * moment.
  */
 import { decodeText } from '../base/bytes.js';
+import type { Clock } from '../base/clock.js';
 import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
+import { LinkEstimate } from '../cache/link.js';
 import type { Extent } from '../cache/write-buffer.js';
 import { SSH_FX_FAILURE } from '../sftp/constants.js';
 import { SftpStatusError } from '../sftp/errors.js';
+import type { Lane, Lanes } from './lanes.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { Remote } from './remote.js';
 
 const log = logger('write');
 
-/** Bytes of writes handed to the channel and not confirmed. */
-const WINDOW = 8 * 1024 * 1024;
+/** Bytes that may be on their way whatever was measured: enough to keep several server processes busy. */
+const MIN_IN_FLIGHT = 3 * 1024 * 1024;
+/** Beyond that, this many times what the link was seen to carry, so that the estimate can grow. */
+const HEADROOM = 3;
+/** A file with this many unconfirmed bytes is worth lanes of its own. */
+const WIDE = 256 * 1024;
 /** A partly filled extent waits this long for more, in milliseconds. */
 const IDLE_DELAY = 500;
 
@@ -39,6 +46,9 @@ export interface WriteListener {
 
 export class WriteBehind {
   readonly #remote: Remote;
+  readonly #lanes: Lanes;
+  readonly #clock: Clock;
+  readonly #link = new LinkEstimate();
   readonly #dirtyBytes: number;
   readonly #queue: Pending[] = [];
   readonly #done = new WeakMap<Extent, Promise<void>>();
@@ -50,8 +60,11 @@ export class WriteBehind {
   #buffered = 0;
   readonly #listener: WriteListener;
 
-  constructor(remote: Remote, dirtyBytes: number, listener: WriteListener) {
+  constructor(remote: Remote, lanes: Lanes, clock: Clock, dirtyBytes: number, listener: WriteListener) {
     this.#remote = remote;
+    this.#lanes = lanes;
+    this.#clock = clock;
+    lanes.onWidened = () => this.#pump();
     this.#dirtyBytes = dirtyBytes;
     this.#listener = listener;
   }
@@ -86,43 +99,70 @@ export class WriteBehind {
     return Promise.all(ends).then(() => undefined);
   }
 
-  /** True when nothing of ours is waiting to be handed to the channel: what is sent now comes behind it. */
-  get isDrained(): boolean {
-    return this.#queue.length === 0;
+  /** Would a request on the home lane come behind every write of the file? */
+  isBehind(node: FileNode): boolean {
+    if (node.sent.size !== node.unconfirmed.size) return false;
+    for (const { client } of node.sent.values()) if (client !== this.#remote.client) return false;
+    return true;
   }
 
   #send(file: OpenFile, extent: Extent): void {
     const { node } = file;
+    const writer = node.writer(file);
     node.unconfirmed.add(extent);
     this.#unconfirmed += extent.data.length;
     const ended = new Promise<void>((resolve) => {
-      this.#queue.push({ file: node.writer(file), extent, finish: resolve });
+      this.#queue.push({ file: writer, extent, finish: resolve });
     });
     this.#done.set(extent, ended);
+    if (node.unconfirmed.size * extent.data.length >= WIDE) this.#lanes.widen(writer);
     this.#pump();
   }
 
   #pump(): void {
-    while (this.#inFlight < WINDOW) {
-      const pending = this.#queue.shift();
-      if (pending === undefined) return;
-      this.#inFlight += pending.extent.data.length;
-      void this.#deliver(pending);
+    const limit = Math.max(MIN_IN_FLIGHT, HEADROOM * this.#link.capacity);
+    for (let pending = this.#queue[0]; pending !== undefined; pending = this.#queue[0]) {
+      const lane = this.#inFlight < limit ? this.#laneFor(pending) : null;
+      if (lane === null) return;
+      this.#queue.shift();
+      void this.#deliver(pending, lane);
     }
   }
 
-  async #deliver({ file, extent, finish }: Pending): Promise<void> {
+  /** The lane that may take the write now, or null. */
+  #laneFor({ file, extent }: Pending): Lane | null {
     const { node } = file;
-    const failure = await this.#write(file, extent);
+    const end = extent.offset + extent.data.length;
+    let rival: Lane | null = null;
+    for (const [other, lane] of node.sent) {
+      if (other.offset >= end || other.offset + other.data.length <= extent.offset) continue;
+      if (rival !== null && rival !== lane) return null;
+      rival = lane;
+    }
+    if (rival === null) return this.#lanes.free(file);
+    return rival.client.state === 'open' && this.#lanes.hasRoom(rival) ? rival : null;
+  }
+
+  async #deliver(pending: Pending, lane: Lane): Promise<void> {
+    const { file, extent, finish } = pending;
+    const { node } = file;
+    node.sent.set(extent, lane);
+    const failure = await this.#write(file, lane, extent);
+    if (failure === 'lost') {
+      // Sent again at once, so that it stays before every later write that overlaps it.
+      log('a lane was lost: %d bytes at %d are sent again', extent.data.length, extent.offset);
+      return this.#deliver(pending, file.home);
+    }
     if (failure !== null) {
       const name = node.path === null ? 'a removed file' : decodeText(node.path);
       log('%d bytes at %d of %s: %s', extent.data.length, extent.offset, name, failure);
       this.#listener.failed(node, extent, failure);
     }
+    node.sent.delete(extent);
     node.unconfirmed.delete(extent);
     if (!node.isDirty) this.#listener.confirmed(node);
-    this.#inFlight -= extent.data.length;
     this.#unconfirmed -= extent.data.length;
+    extent.piece.release();
     finish();
     this.#pump();
     if (this.dirtyBytes <= this.#dirtyBytes) this.#wake();
@@ -132,27 +172,41 @@ export class WriteBehind {
    * A "Failure" that is neither a full disk nor a read-only one is tried once more: if the same write fails
    * again, a quota is the likely reason, which SFTP v3 cannot say.
    */
-  async #write(file: OpenFile, extent: Extent): Promise<FsError | null> {
-    const { client } = this.#remote;
+  async #write(file: OpenFile, lane: Lane, extent: Extent): Promise<FsError | 'lost' | null> {
     const { path } = file.node;
     const what = { op: 'write', path: path === null ? null : this.#remote.at(path) } as const;
+    const send = () => this.#carry(lane, extent);
     try {
-      await client.write(file.handle, extent.offset, extent.data);
+      await send();
       return null;
     } catch (error) {
+      if (this.#lanes.isLost(file, lane)) return 'lost';
       const failure = await this.#remote.failure(error, what);
       const isPlain = error instanceof SftpStatusError && error.code === SSH_FX_FAILURE;
       // Behind later writes it must not be sent again: it would undo them where they overlap.
       if (!isPlain || failure.code !== 'EIO' || file.node.unconfirmed.size > 1) return failure;
     }
     try {
-      await client.write(file.handle, extent.offset, extent.data);
+      await send();
       return null;
     } catch (error) {
+      if (this.#lanes.isLost(file, lane)) return 'lost';
       const failure = await this.#remote.failure(error, what);
       return failure.code === 'EIO' && error instanceof SftpStatusError
         ? new FsError('EDQUOT', failure.message, { cause: failure })
         : failure;
+    }
+  }
+
+  async #carry(lane: Lane, { offset, data }: Extent): Promise<void> {
+    const sentAt = this.#clock.monotonic();
+    this.#inFlight += data.length;
+    try {
+      await this.#lanes.carry(lane, data.length, lane.client.write(lane.handle, offset, data));
+      const now = this.#clock.monotonic();
+      this.#link.arrived(data.length, now - sentAt, now);
+    } finally {
+      this.#inFlight -= data.length;
     }
   }
 

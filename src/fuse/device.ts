@@ -1,24 +1,31 @@
 /**
- * The only I/O with /dev/fuse. Two reads are parked in the libuv pool, so that one waits while the other's
- * request is taken; a reply never blocks and is written at once, by one writev that copies no file data. A
- * notification may block for long and goes through the pool. The descriptor is closed when both reads have
- * told that the connection ended: until then a thread sits in each.
+ * The only I/O with /dev/fuse, all of it on the event loop: the loop's own epoll tells that requests wait, they
+ * are read without waiting, a batch a turn, and a reply, which never blocks, is written at once, by one writev that
+ * copies no file data. So a request costs no thread hop, an idle mount nothing, and no parked read keeps the
+ * process from ending. A notification may block for long and goes through the libuv pool.
  */
-import { close, read, write, writevSync } from 'node:fs';
+import { close, write, writevSync } from 'node:fs';
 import { ERRNO } from '../base/errno.js';
 import { logger } from '../base/log.js';
+import { readNow, watchReadable } from './libc.js';
 import { SIZEOF_IN_HEADER, SIZEOF_OUT_HEADER, SIZEOF_WRITE_IN } from './protocol/constants.js';
 import { MAX_TRANSFER } from './protocol/init.js';
 import type { EndReason, Transport } from './session.js';
 
 const log = logger('fuse:device');
 
-const PARKED_READS = 2;
 /** The kernel refuses to hand a request to a buffer that could not hold the largest WRITE. */
 const BUFFER_SIZE = MAX_TRANSFER + SIZEOF_IN_HEADER + SIZEOF_WRITE_IN;
 
-/** The request was interrupted or its reader's turn was lost: read again. */
-const RETRIED: ReadonlySet<string | undefined> = new Set(['EINTR', 'EAGAIN', 'ENOENT']);
+/** What one turn of the event loop takes at most, in requests and in bytes: the network has its turn then. */
+const BATCH_REQUESTS = 16;
+const BATCH_BYTES = MAX_TRANSFER;
+
+/** How a connection ended, by the errno of the read that found out; anything unknown is no way to go on. */
+function endOf(errno: number): EndReason {
+  // FUSE_ABORT_ERROR makes an abort ECONNABORTED.
+  return errno === ERRNO.ENODEV ? 'unmounted' : 'aborted';
+}
 
 export class FuseDevice implements Transport {
   readonly #fd: number;
@@ -37,29 +44,43 @@ export class FuseDevice implements Transport {
   /** Reads requests until the connection ends, closes the descriptor, and answers how it ended. */
   async serve(dispatch: (request: Buffer) => void): Promise<EndReason> {
     this.#setState('serving', `fd ${this.#fd}`);
-    const reasons = await Promise.all(Array.from({ length: PARKED_READS }, () => this.#readLoop(dispatch)));
+    const buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE);
+    const reason = await new Promise<EndReason>((resolve) => {
+      const watch = watchReadable(this.#fd, () => {
+        const end = this.#takeBatch(buffer, dispatch);
+        if (end === null) return;
+        watch.stop();
+        resolve(end);
+      });
+    });
     await new Promise<void>((resolve) => close(this.#fd, () => resolve()));
     this.#setState('closed', 'descriptor closed');
-    return reasons.includes('aborted') ? 'aborted' : 'unmounted';
+    return reason;
   }
 
-  #readLoop(dispatch: (request: Buffer) => void): Promise<EndReason> {
-    const buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE);
-    return new Promise((resolve) => {
-      const park = () => {
-        read(this.#fd, buffer, 0, BUFFER_SIZE, null, (error, length) => {
-          if (error === null) dispatch(buffer.subarray(0, length));
-          else if (!RETRIED.has(error.code)) {
-            this.#setState('ended', error.code ?? error.message);
-            // ENODEV: unmounted. ECONNABORTED: aborted (FUSE_ABORT_ERROR). Anything else is no way to go on.
-            resolve(error.code === 'ENODEV' ? 'unmounted' : 'aborted');
-            return;
-          }
-          park();
-        });
-      };
-      park();
-    });
+  /** Takes what waits, up to the bounds of one turn; what is left is told again. Answers how it ended, if it did. */
+  #takeBatch(buffer: Buffer, dispatch: (request: Buffer) => void): EndReason | null {
+    let bytes = 0;
+    for (let taken = 0; taken < BATCH_REQUESTS && bytes < BATCH_BYTES; taken++) {
+      const length = readNow(this.#fd, buffer);
+      if (length > 0) {
+        dispatch(buffer.subarray(0, length));
+        bytes += length;
+        continue;
+      }
+      switch (-length) {
+        case ERRNO.EAGAIN:
+          return null;
+        // Interrupted, or the request was withdrawn while it was read.
+        case ERRNO.EINTR:
+        case ERRNO.ENOENT:
+          continue;
+        default:
+          this.#setState('ended', `errno ${-length}`);
+          return endOf(-length);
+      }
+    }
+    return null;
   }
 
   reply(parts: readonly Uint8Array[]): boolean {

@@ -13,8 +13,8 @@ export interface ServeOptions {
 
 /**
  * Starts serving. `session.ready` tells when the kernel has agreed, `session.done` when the mount is gone and
- * its descriptor closed. While it is served, no thread of the process can end: a program unmounts (or aborts)
- * first, awaits `done`, and exits then.
+ * its descriptor closed. A program that exits before leaves a dead mount: it unmounts (or aborts) first, awaits
+ * `done`, and exits then.
  */
 export function serveFuse(options: ServeOptions): FuseSession {
   const device = new FuseDevice(options.fd);

@@ -1,11 +1,22 @@
 /**
  * Which handles are open, and on which node: a file whose name is gone is still reached through any of its
  * handles, and when the connection to the kernel ends, no RELEASE will come for those still open.
+ *
+ * The kernel keeps one listing a directory, and fills it from whichever handle is read: offsets of two listings
+ * would make one that is neither. So a directory that is opened with another listing, while it is open, is not
+ * cached by newcomers until all have closed it, and what was kept is then not trusted.
  */
+import type { Node } from './nodes.js';
+
+/** What the kernel may do with the listing of a directory: fill its cache anew, go on with it, or leave it be. */
+export type ListingCache = 'fill' | 'keep' | 'none';
+
 export class OpenFiles {
   readonly #nodeOf = new Map<number, number>();
   readonly #handlesOf = new Map<number, Set<number>>();
-  readonly #directories = new Set<number>();
+  readonly #directories = new Map<number, Node>();
+  /** Directories whose cached listing may be of two. */
+  readonly #mixed = new WeakSet<Node>();
 
   get files(): number {
     return this.#nodeOf.size;
@@ -37,8 +48,16 @@ export class OpenFiles {
     return null;
   }
 
-  addDirectory(handle: number): void {
-    this.#directories.add(handle);
+  /** `isSame`: the listing of this handle is the one that the kernel was given last. */
+  addDirectory(handle: number, node: Node, isSame: boolean): ListingCache {
+    const isOpen = [...this.#directories.values()].includes(node);
+    this.#directories.set(handle, node);
+    if (!isOpen) {
+      const wasMixed = this.#mixed.delete(node);
+      return isSame && !wasMixed ? 'keep' : 'fill';
+    }
+    if (!isSame) this.#mixed.add(node);
+    return this.#mixed.has(node) ? 'none' : 'keep';
   }
 
   removeDirectory(handle: number): void {
@@ -47,7 +66,7 @@ export class OpenFiles {
 
   /** Empties the table and answers what was open. */
   drain(): { files: number[]; directories: number[] } {
-    const open = { files: [...this.#nodeOf.keys()], directories: [...this.#directories] };
+    const open = { files: [...this.#nodeOf.keys()], directories: [...this.#directories.keys()] };
     this.#nodeOf.clear();
     this.#handlesOf.clear();
     this.#directories.clear();

@@ -52,8 +52,8 @@ export function readAttributes(reader: PacketReader): SftpAttributes {
   }
   if (flags & SSH_FILEXFER_ATTR_EXTENDED) {
     for (let pairs = reader.uint32(); pairs > 0; pairs--) {
-      reader.data();
-      reader.data();
+      reader.skip();
+      reader.skip();
     }
   }
   return attributes;

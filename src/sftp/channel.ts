@@ -6,12 +6,14 @@
 import type { Duplex } from 'node:stream';
 import { ascii, type ByteString, bytesOf } from '../base/bytes.js';
 import { logger } from '../base/log.js';
+import { SSH_FXP_WRITE } from './constants.js';
 import { ConnectionLostError, ProtocolError, SftpStatusError } from './errors.js';
-import { FrameSplitter } from './frames.js';
+import { FrameSplitter, type PacketSink } from './frames.js';
 import { decodeVersion, encodeInit, judgeGreeting } from './handshake.js';
-import { PendingRequests } from './pending.js';
-import { decodeReply, type Reply } from './replies.js';
-import { encodeRequest, type Request } from './requests.js';
+import { PendingRequests, type Waiter } from './pending.js';
+import { PendingRead } from './pending-read.js';
+import { decodeDataHead, decodeReply, type Reply } from './replies.js';
+import { encodeRequest, type ReadRequest, type Request } from './requests.js';
 
 const log = logger('sftp');
 
@@ -24,7 +26,9 @@ type Extensions = ReadonlyMap<string, string>;
 
 export class SftpChannel {
   readonly #stream: Duplex;
-  readonly #splitter = new FrameSplitter();
+  readonly #splitter = new FrameSplitter((packet) => this.#take(packet), {
+    divert: (head, rest) => this.#divert(head, rest),
+  });
   readonly #pending = new PendingRequests();
   readonly #listeners: ((error: ConnectionLostError) => void)[] = [];
   #state: ChannelState = 'greeting';
@@ -73,11 +77,14 @@ export class SftpChannel {
   request<T>(request: Request, decode: (reply: Reply) => T): Promise<T> {
     if (this.#lost !== null) return Promise.reject(this.#lost);
     return new Promise<T>((resolve, reject) => {
-      const id = this.#pending.claimId();
-      const packet = encodeRequest(id, request);
-      this.#pending.add(id, { settle: (reply) => resolve(decode(reply)), fail: reject });
-      this.#stream.write(packet);
+      this.#send(request, { settle: (reply) => resolve(decode(reply)), fail: reject });
     });
+  }
+
+  /** As `request`; the reply's data goes into `targets`. Settles with the number of bytes, 0 for EOF. */
+  read(request: ReadRequest, targets: readonly Uint8Array[]): Promise<number> {
+    if (this.#lost !== null) return Promise.reject(this.#lost);
+    return new Promise((resolve, reject) => this.#send(request, new PendingRead(targets, resolve, reject)));
   }
 
   onClose(listener: (error: ConnectionLostError) => void): void {
@@ -90,11 +97,26 @@ export class SftpChannel {
     this.#stream.end();
   }
 
+  #send(request: Request, waiter: Waiter): void {
+    const id = this.#pending.claimId();
+    const packet = encodeRequest(id, request);
+    this.#pending.add(id, waiter);
+    if (request.type !== SSH_FXP_WRITE) {
+      this.#stream.write(packet);
+      return;
+    }
+    this.#stream.cork();
+    this.#stream.write(packet);
+    this.#stream.write(request.data);
+    this.#stream.uncork();
+  }
+
+  /** Nothing keeps a view of `chunk` when this returns, so whoever reads the socket may use its memory again. */
   #receive(chunk: Buffer): void {
     if (this.#state === 'closed') return;
     try {
       if (this.#state === 'greeting' && !this.#isPackets(chunk)) return;
-      for (const packet of this.#splitter.push(chunk)) this.#take(packet);
+      this.#splitter.push(chunk);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#lose(`the server broke the protocol: ${reason}`, error);
@@ -111,6 +133,24 @@ export class SftpChannel {
     const greeting = judgeGreeting(this.#start, false);
     if (greeting.kind === 'banner') this.#loseToBanner(greeting.line);
     return greeting.kind === 'packets';
+  }
+
+  /** Sends the data of a DATA packet to where its READ wants it. */
+  #divert(head: Buffer, rest: number): PacketSink | null {
+    if (this.#state !== 'open') return null;
+    const data = decodeDataHead(head, rest);
+    if (data === null) return null;
+    const waiter = this.#pending.get(data.id);
+    // Data that no READ waits for takes the way of every reply, to be refused there.
+    if (!(waiter instanceof PendingRead)) return null;
+    waiter.expect(data.length);
+    return {
+      write: (piece) => waiter.write(piece),
+      end: () => {
+        this.#pending.take(data.id);
+        waiter.end();
+      },
+    };
   }
 
   #take(packet: Buffer): void {

@@ -24,20 +24,13 @@ import {
   MAX_DATA,
   MAX_PACKET,
   POSIX_RENAME,
-  SSH_FX_EOF,
-  SSH_FX_OK,
   SSH_FX_OP_UNSUPPORTED,
-  SSH_FXP_ATTRS,
   SSH_FXP_CLOSE,
-  SSH_FXP_DATA,
   SSH_FXP_EXTENDED,
-  SSH_FXP_EXTENDED_REPLY,
   SSH_FXP_FSETSTAT,
   SSH_FXP_FSTAT,
-  SSH_FXP_HANDLE,
   SSH_FXP_LSTAT,
   SSH_FXP_MKDIR,
-  SSH_FXP_NAME,
   SSH_FXP_OPEN,
   SSH_FXP_OPENDIR,
   SSH_FXP_READ,
@@ -49,13 +42,13 @@ import {
   SSH_FXP_RMDIR,
   SSH_FXP_SETSTAT,
   SSH_FXP_STAT,
-  SSH_FXP_STATUS,
   SSH_FXP_SYMLINK,
   SSH_FXP_WRITE,
   STATVFS,
   USERS_GROUPS_BY_ID,
 } from './constants.js';
 import { type ConnectionLostError, ProtocolError, SftpStatusError } from './errors.js';
+import { attributesOf, done, extendedData, handleOf, isEof, nameOf, namesOf } from './expect.js';
 import {
   decodeLimits,
   decodeStatVfs,
@@ -66,6 +59,7 @@ import {
   type UsersGroups,
 } from './extensions.js';
 import type { SftpHandle } from './handle.js';
+import { totalLength } from './pending-read.js';
 import type { Reply } from './replies.js';
 import type { PathRequestType } from './requests.js';
 
@@ -164,17 +158,20 @@ export class SftpClient {
     return this.#channel.request({ type: SSH_FXP_CLOSE, handle }, done);
   }
 
-  /** Up to `length` bytes (at most `limits.maxRead`), maybe fewer; null at the end of the file. */
-  read(handle: SftpHandle, offset: number, length: number): Promise<Buffer | null> {
-    return this.#channel.request({ type: SSH_FXP_READ, handle, offset, len: length }, (reply) => {
-      if (isEof(reply)) return null;
-      if (reply.type !== SSH_FXP_DATA) return refuse(reply);
-      if (reply.data.length > length) throw new ProtocolError('more data than was asked for');
-      return reply.data.length === 0 ? null : unshared(reply.data);
-    });
+  /**
+   * Asks for as many bytes as `targets` hold together, `limits.maxRead` at most (else `RangeError`), and fills
+   * them in their order; answers the number of bytes, which may be smaller, and is 0 at the end of the file.
+   * The targets belong to the call until it settles, and are not touched after that.
+   */
+  readInto(handle: SftpHandle, offset: number, targets: readonly Uint8Array[]): Promise<number> {
+    const len = totalLength(targets);
+    if (len > this.#limits.maxRead) {
+      return Promise.reject(new RangeError(`a read of ${len} bytes, over the server's limit`));
+    }
+    return this.#channel.read({ type: SSH_FXP_READ, handle, offset, len }, targets);
   }
 
-  /** `data`, at most `limits.maxWrite` bytes, is copied before the call returns. */
+  /** Writes `data`, at most `limits.maxWrite` bytes, which must not change until the call settles. */
   write(handle: SftpHandle, offset: number, data: Uint8Array): Promise<void> {
     if (data.length > this.#limits.maxWrite) {
       return Promise.reject(new RangeError(`a write of ${data.length} bytes, over the server's limit`));
@@ -340,49 +337,6 @@ function boundLimits(limits: ServerLimits | null, options: SftpClientOptions): S
     maxWrite: bound(limits?.maxWrite, options.maxWrite),
     maxHandles: limits?.maxHandles ?? 0,
   };
-}
-
-/** For a reply that does not carry what was asked: the server's refusal, or an answer to something else. */
-function refuse(reply: Reply): never {
-  if (reply.type === SSH_FXP_STATUS && reply.code !== SSH_FX_OK) {
-    throw new SftpStatusError(reply.code, decodeText(reply.message));
-  }
-  throw new ProtocolError(`a reply of type ${reply.type} that does not answer its request`);
-}
-
-function done(reply: Reply): void {
-  if (reply.type !== SSH_FXP_STATUS || reply.code !== SSH_FX_OK) refuse(reply);
-}
-
-function isEof(reply: Reply): boolean {
-  return reply.type === SSH_FXP_STATUS && reply.code === SSH_FX_EOF;
-}
-
-/** Data that may be kept: a small view would hold the much larger chunk it came in, so it is copied out. */
-function unshared(data: Buffer): Buffer {
-  return data.buffer.byteLength > 2 * data.length + 1024 ? Buffer.from(data) : data;
-}
-
-function handleOf(reply: Reply): SftpHandle {
-  return reply.type === SSH_FXP_HANDLE ? reply.handle : refuse(reply);
-}
-
-function attributesOf(reply: Reply): SftpAttributes {
-  return reply.type === SSH_FXP_ATTRS ? reply.attrs : refuse(reply);
-}
-
-function namesOf(reply: Reply): readonly SftpName[] {
-  return reply.type === SSH_FXP_NAME ? reply.names : refuse(reply);
-}
-
-function nameOf(reply: Reply): ByteString {
-  const [name, ...others] = namesOf(reply);
-  if (name === undefined || others.length > 0) throw new ProtocolError('not one name in the reply');
-  return name.filename;
-}
-
-function extendedData(reply: Reply): Buffer {
-  return reply.type === SSH_FXP_EXTENDED_REPLY ? reply.data : refuse(reply);
 }
 
 function isUsable({ filename }: SftpName): boolean {

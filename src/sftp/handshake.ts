@@ -9,7 +9,7 @@ import { PacketReader } from './reader.js';
 import { PacketWriter } from './writer.js';
 
 export function encodeInit(): Buffer {
-  return new PacketWriter(SSH_FXP_INIT, 5).uint32(SFTP_VERSION).finish();
+  return new PacketWriter(SSH_FXP_INIT).uint32(SFTP_VERSION).finish();
 }
 
 /** The version that the client speaks. */

@@ -36,6 +36,10 @@ export class PendingRequests {
     this.#waiters.set(id, waiter);
   }
 
+  get(id: number): Waiter | undefined {
+    return this.#waiters.get(id);
+  }
+
   /** Removes and answers the waiter of `id`; undefined when none waits. */
   take(id: number): Waiter | undefined {
     const waiter = this.#waiters.get(id);

@@ -2,7 +2,7 @@
  * A cursor over one packet. Each length that the packet claims is checked against what is left before
  * anything is sliced or allocated; a packet that promises more than it holds is a `ProtocolError`.
  */
-import { type ByteString, bytesOf } from '../base/bytes.js';
+import type { ByteString } from '../base/bytes.js';
 import { ProtocolError } from './errors.js';
 
 const TWO_TO_32 = 0x1_0000_0000;
@@ -46,7 +46,14 @@ export class PacketReader {
   }
 
   string(): ByteString {
-    return bytesOf(this.data());
+    const length = this.uint32();
+    const at = this.#take(length);
+    return this.#packet.toString('latin1', at, at + length) as ByteString;
+  }
+
+  /** Passes over a string. */
+  skip(): void {
+    this.#take(this.uint32());
   }
 
   #take(length: number): number {

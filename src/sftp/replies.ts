@@ -67,6 +67,20 @@ export function sealData(buffer: Buffer, id: number, length: number): Buffer {
   return buffer.subarray(0, DATA_OFFSET + length);
 }
 
+/**
+ * Reads what stands in front of the data of a DATA packet; null for the `head` of another packet. Throws
+ * `ProtocolError` when it claims more data than the `rest` bytes behind it.
+ */
+export function decodeDataHead(
+  head: Buffer,
+  rest: number,
+): { readonly id: number; readonly length: number } | null {
+  if (head.readUInt8(0) !== SSH_FXP_DATA) return null;
+  const length = head.readUInt32BE(5);
+  if (length > rest) throw new ProtocolError(`${length} bytes of data in a packet with ${rest}`);
+  return { id: head.readUInt32BE(1), length };
+}
+
 /** Reads one packet, without its length field; data is a view of it. Throws `ProtocolError`. */
 export function decodeReply(packet: Buffer): { readonly id: number; readonly reply: Reply } {
   const reader = new PacketReader(packet);
@@ -82,7 +96,7 @@ function decodeBody(type: number, reader: PacketReader, packet: Buffer): Reply {
       // Some servers leave the message and its language out.
       if (reader.remaining === 0) return { type, code, message: '' as ByteString };
       const message = reader.string();
-      if (reader.remaining > 0) reader.data();
+      if (reader.remaining > 0) reader.skip();
       return { type, code, message };
     }
     case SSH_FXP_HANDLE:

@@ -41,6 +41,13 @@ export type PathRequestType =
 
 export type HandleRequestType = typeof SSH_FXP_CLOSE | typeof SSH_FXP_FSTAT | typeof SSH_FXP_READDIR;
 
+export interface ReadRequest {
+  readonly type: typeof SSH_FXP_READ;
+  readonly handle: SftpHandle;
+  readonly offset: number;
+  readonly len: number;
+}
+
 export type Request =
   | {
       readonly type: typeof SSH_FXP_OPEN;
@@ -49,12 +56,7 @@ export type Request =
       readonly attrs: SftpAttributes;
     }
   | { readonly type: HandleRequestType; readonly handle: SftpHandle }
-  | {
-      readonly type: typeof SSH_FXP_READ;
-      readonly handle: SftpHandle;
-      readonly offset: number;
-      readonly len: number;
-    }
+  | ReadRequest
   | {
       readonly type: typeof SSH_FXP_WRITE;
       readonly handle: SftpHandle;
@@ -78,10 +80,7 @@ export interface UnknownRequest {
   readonly number: number;
 }
 
-/** Bytes of a WRITE beside its handle and data: type, id, two lengths, offset. */
-const WRITE_OVERHEAD = 1 + 4 + 4 + 8 + 4;
-
-/** One packet with its length field. Data and names are copied into it. */
+/** One packet with its length field; of a WRITE, what goes in front of `data`, which is sent as it lies. */
 export function encodeRequest(id: number, request: Request): Buffer {
   switch (request.type) {
     case SSH_FXP_OPEN: {
@@ -99,11 +98,11 @@ export function encodeRequest(id: number, request: Request): Buffer {
         .uint32(request.len)
         .finish();
     case SSH_FXP_WRITE:
-      return start(id, request.type, WRITE_OVERHEAD + request.handle.length + request.data.length)
+      return start(id, request.type)
         .string(request.handle)
         .uint64(request.offset)
-        .data(request.data)
-        .finish();
+        .uint32(request.data.length)
+        .finish(request.data.length);
     case SSH_FXP_LSTAT:
     case SSH_FXP_STAT:
     case SSH_FXP_OPENDIR:
@@ -174,6 +173,6 @@ function decodeBody(type: number, reader: PacketReader): Request | UnknownReques
   }
 }
 
-function start(id: number, type: number, capacity?: number): PacketWriter {
-  return new PacketWriter(type, capacity).uint32(id);
+function start(id: number, type: number): PacketWriter {
+  return new PacketWriter(type).uint32(id);
 }

@@ -1,18 +1,13 @@
-/**
- * Builds one packet with its length in front. The buffer doubles when it is full; a caller that knows the
- * size says so, and then there is one allocation and no copy but that of the data itself.
- */
+/** Builds one packet with its length in front. The buffer is enough for most, and doubles when it is full. */
 import type { ByteString } from '../base/bytes.js';
 
 const TWO_TO_32 = 0x1_0000_0000;
 
 export class PacketWriter {
-  #buffer: Buffer;
+  #buffer = Buffer.allocUnsafe(256);
   #length = 4;
 
-  /** `capacity`: how many bytes to expect after the length field. */
-  constructor(type: number, capacity = 252) {
-    this.#buffer = Buffer.allocUnsafe(capacity + 4);
+  constructor(type: number) {
     this.uint8(type);
   }
 
@@ -57,9 +52,9 @@ export class PacketWriter {
     return this;
   }
 
-  /** The packet, ready for the stream. */
-  finish(): Buffer {
-    this.#buffer.writeUInt32BE(this.#length - 4, 0);
+  /** The packet, ready for the stream; `following`: bytes of it that are sent apart, behind this. */
+  finish(following = 0): Buffer {
+    this.#buffer.writeUInt32BE(this.#length - 4 + following, 0);
     return this.#buffer.subarray(0, this.#length);
   }
 

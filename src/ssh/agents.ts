@@ -20,7 +20,7 @@ export type Signer = (data: Buffer, options: SigningRequestOptions) => Promise<B
 export class SingleKeyAgent extends ssh2.BaseAgent<ParsedKey> {
   readonly key: ParsedKey;
   readonly #sign: Signer;
-  #asked = false;
+  #signed = false;
 
   constructor(key: ParsedKey, sign: Signer) {
     super();
@@ -28,9 +28,9 @@ export class SingleKeyAgent extends ssh2.BaseAgent<ParsedKey> {
     this.#sign = sign;
   }
 
-  /** The server wanted a signature: it knows the key. */
-  get asked(): boolean {
-    return this.#asked;
+  /** The server knows the key and was given a signature. */
+  get signed(): boolean {
+    return this.#signed;
   }
 
   override getIdentities(callback: IdentityCallback<ParsedKey>): void {
@@ -43,7 +43,6 @@ export class SingleKeyAgent extends ssh2.BaseAgent<ParsedKey> {
     options: SigningRequestOptions | SignCallback,
     callback?: SignCallback,
   ): void {
-    this.#asked = true;
     const done = typeof options === 'function' ? options : callback;
     const hash = typeof options === 'function' ? {} : options;
     const answer = (error: Error | null, signature?: Buffer) => {
@@ -55,7 +54,10 @@ export class SingleKeyAgent extends ssh2.BaseAgent<ParsedKey> {
       }
     };
     this.#sign(data, hash).then(
-      (signature) => answer(null, signature),
+      (signature) => {
+        this.#signed = true;
+        answer(null, signature);
+      },
       (error) => answer(error instanceof Error ? error : new Error(String(error))),
     );
   }

@@ -27,40 +27,56 @@ interface Attempt {
 
 type Attempts = AsyncGenerator<Attempt, void, void>;
 
-export class Authentication {
+/** A way to log in: hands ssh2 one attempt after the other, or gives up and says why. */
+export interface Login {
+  /** ssh2's authHandler; `giveUp` is told, once, why no further attempt is made. */
+  handler(giveUp: (error: unknown) => void): AuthHandlerMiddleware;
+}
+
+/** Logs in with whatever is at hand, and asks a person for the rest. */
+export class Authentication implements Login {
   readonly #settings: ConnectSettings;
   readonly #prompter: Prompter;
   readonly #surroundings: Surroundings;
-  readonly #giveUp: (error: unknown) => void;
   readonly #attempted = new Map<string, number>();
   readonly #problems: string[] = [];
   /** Problems that nobody has heard of; the sentence of a failed login tells them as well. */
   readonly #untold: string[] = [];
   #accepted: readonly string[] = [];
+  #giveUp: (error: unknown) => void = () => {};
+  #latest: AnyAuthMethod | null = null;
+  /** Something was proven and was not enough: the server wants several factors. */
+  #severalFactors = false;
 
-  /** @param giveUp told, once, why no further attempt is made. */
-  constructor(
-    settings: ConnectSettings,
-    prompter: Prompter,
-    surroundings: Surroundings,
-    giveUp: (error: unknown) => void,
-  ) {
+  constructor(settings: ConnectSettings, prompter: Prompter, surroundings: Surroundings) {
     this.#settings = settings;
     this.#prompter = prompter;
     this.#surroundings = surroundings;
-    this.#giveUp = giveUp;
   }
 
-  /** ssh2's authHandler. */
-  handler(): AuthHandlerMiddleware {
+  handler(giveUp: (error: unknown) => void): AuthHandlerMiddleware {
+    this.#giveUp = giveUp;
     const strategy = this.#strategy();
-    return (accepted: readonly AuthenticationType[] | null, _partial, next) => {
+    return (accepted: readonly AuthenticationType[] | null, partial, next) => {
       if (accepted !== null) this.#accepted = accepted;
+      if (partial === true) this.#severalFactors = true;
       strategy.next().then(
-        ({ value, done }) => (done ? this.#giveUp(this.#failure()) : next(value)),
+        ({ value, done }) => {
+          if (done) return this.#giveUp(this.#failure());
+          this.#latest = value;
+          next(value);
+        },
         (error) => this.#giveUp(error),
       );
     };
+  }
+
+  /**
+   * After a login that went well: the one attempt that would do so again without a person, or null. Answers
+   * to the server's own questions, and anything that was one factor of several, may be good for one time only.
+   */
+  get proof(): AnyAuthMethod | null {
+    return this.#severalFactors || this.#latest?.type === 'keyboard-interactive' ? null : this.#latest;
   }
 
   async *#strategy(): AsyncGenerator<AnyAuthMethod, void, void> {
@@ -85,7 +101,10 @@ export class Authentication {
       yield attempt.value.method;
       // ssh2 keeps to itself what the server answers to an agent's key, also that the key was right and
       // something more is wanted (a partial success). Where the key was known, ask again.
-      if (attempt.value.agent?.asked) yield none;
+      if (attempt.value.agent?.signed) {
+        this.#severalFactors = true;
+        yield none;
+      }
     }
   }
 
@@ -151,11 +170,15 @@ export class Authentication {
         return new SingleKeyAgent(identity.key, async (data, { hash }) => signed(identity.key, data, hash));
       case 'locked': {
         const { publicKey } = identity;
-        const sign = async (data: Buffer, hash?: string) => signed(await this.#unlock(identity), data, hash);
+        let unlocked: ParsedKey | null = null;
+        const sign = async (data: Buffer, hash?: string) => {
+          unlocked ??= await this.#unlock(identity);
+          return signed(unlocked, data, hash);
+        };
         if (publicKey !== null) return new SingleKeyAgent(publicKey, (data, { hash }) => sign(data, hash));
         try {
-          const key = await this.#unlock(identity);
-          return new SingleKeyAgent(key, async (data, { hash }) => signed(key, data, hash));
+          unlocked = await this.#unlock(identity);
+          return new SingleKeyAgent(unlocked, (data, { hash }) => sign(data, hash));
         } catch (error) {
           if (error instanceof LockedKeyError) return null;
           throw error;

@@ -7,11 +7,9 @@ import { Duplex } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import { logger } from '../base/log.js';
 import { ConnectError } from './errors.js';
+import { PACKET } from './outgoing.js';
 
 const log = logger('ssh');
-
-/** Small writes that were corked together travel as one packet, up to this many bytes. */
-const COALESCE = 32 * 1024;
 
 /** Unread bytes after which the channel is asked to stop. */
 const BUFFER = 2 * 1024 * 1024;
@@ -31,20 +29,30 @@ interface ChannelInternals {
   readonly _client: { readonly _protocol: { channelWindowAdjust(id: number, bytes: number): void } };
 }
 
+type WriteCallback = (error?: Error | null) => void;
+
 export class ChannelStream extends Duplex {
   readonly #channel: ClientChannel;
+  /** Tells that what arrives is kept until the returned function is called. */
+  readonly #keep: () => () => void;
+  #release: () => void;
   #connected = true;
   /** Ends the write that is under way; Node itself would leave it unanswered when the stream is destroyed. */
-  #writing: ((error?: Error | null) => void) | null = null;
+  #writing: WriteCallback | null = null;
 
-  constructor(channel: ClientChannel) {
-    super({ readableHighWaterMark: BUFFER, writableHighWaterMark: COALESCE * 8, allowHalfOpen: true });
+  /** `keep`: memory that arrives is not to be used again until the function that it answers is called. */
+  constructor(channel: ClientChannel, keep: () => () => void) {
+    super({ readableHighWaterMark: BUFFER, writableHighWaterMark: PACKET * 8, allowHalfOpen: true });
     this.#channel = channel;
+    this.#keep = keep;
+    // Nobody reads yet.
+    this.#release = keep();
     this.#widen();
     channel.on('data', (data: Buffer) => {
       if (this.destroyed) return;
       if (this.push(data)) this.#widen();
-      else channel.pause();
+      else this.#pause();
+      if (this.readableFlowing && this.readableLength === 0 && channel.readableLength === 0) this.#release();
     });
     channel.on('end', () => this.push(null));
     channel.on('close', () => this.#closed());
@@ -57,6 +65,12 @@ export class ChannelStream extends Duplex {
     // Stops ssh2 from writing to a protocol that throws on every use by now.
     (this.#channel as unknown as ChannelInternals).outgoing.state = 'closed';
     this.destroy(reason);
+  }
+
+  #pause(): void {
+    this.#release();
+    this.#release = this.#keep();
+    this.#channel.pause();
   }
 
   override _read(): void {
@@ -73,7 +87,15 @@ export class ChannelStream extends Duplex {
     client._protocol.channelWindowAdjust(outgoing.id, grant);
   }
 
-  override _write(data: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+  override _write(data: Buffer, _encoding: BufferEncoding, callback: WriteCallback): void {
+    this.#submit([data], callback);
+  }
+
+  override _writev(chunks: readonly { readonly chunk: Buffer }[], callback: WriteCallback): void {
+    this.#submit(coalesce(chunks.map(({ chunk }) => chunk)), callback);
+  }
+
+  #submit(batches: readonly Buffer[], callback: WriteCallback): void {
     if (!this.#connected || !this.#channel.writable) {
       callback(new ConnectError('lost', 'the channel is closed'));
       return;
@@ -85,23 +107,11 @@ export class ChannelStream extends Duplex {
     };
     this.#writing = done;
     try {
-      this.#channel.write(data, done);
+      for (const batch of batches.slice(0, -1)) this.#channel.write(batch);
+      this.#channel.write(batches.at(-1) ?? Buffer.alloc(0), done);
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)));
     }
-  }
-
-  override _writev(
-    chunks: readonly { readonly chunk: Buffer }[],
-    callback: (error?: Error | null) => void,
-  ): void {
-    const batches = coalesce(chunks.map(({ chunk }) => chunk));
-    const writeNext = (error?: Error | null): void => {
-      const batch = error ? undefined : batches.shift();
-      if (batch === undefined) callback(error);
-      else this._write(batch, 'binary', writeNext);
-    };
-    writeNext();
   }
 
   override _final(callback: (error?: Error | null) => void): void {
@@ -110,6 +120,7 @@ export class ChannelStream extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#release();
     if (this.#connected) {
       this.#connected = false;
       try {
@@ -130,21 +141,33 @@ export class ChannelStream extends Duplex {
   }
 }
 
-/** Joins neighbouring small chunks; a large one stays as it is, uncopied. */
+/**
+ * The bytes of `chunks` in batches, cut so that each packet but the last is full. What fills packets by itself
+ * is not copied; the smaller pieces of one packet are joined.
+ */
 export function coalesce(chunks: readonly Buffer[]): Buffer[] {
   const batches: Buffer[] = [];
-  let run: Buffer[] = [];
+  /** The pieces of a packet that is not full yet, and how much they hold. */
+  let pieces: Buffer[] = [];
   let size = 0;
+  const add = (piece: Buffer) => {
+    if (piece.length === 0) return;
+    pieces.push(piece);
+    size += piece.length;
+  };
   const flush = () => {
-    const [only] = run;
-    if (only !== undefined) batches.push(run.length === 1 ? only : Buffer.concat(run, size));
-    run = [];
+    const [only] = pieces;
+    if (only !== undefined) batches.push(pieces.length === 1 ? only : Buffer.concat(pieces, size));
+    pieces = [];
     size = 0;
   };
   for (const chunk of chunks) {
-    if (size + chunk.length > COALESCE) flush();
-    run.push(chunk);
-    size += chunk.length;
+    const fill = Math.min(chunk.length, (PACKET - size) % PACKET);
+    add(chunk.subarray(0, fill));
+    if (size === PACKET) flush();
+    const whole = chunk.length - ((chunk.length - fill) % PACKET);
+    if (whole > fill) batches.push(chunk.subarray(fill, whole));
+    add(chunk.subarray(whole));
   }
   flush();
   return batches;

@@ -1,10 +1,18 @@
 /** The TCP connection below SSH: every address of the host is tried, and small packets leave at once. */
 import { connect, type Socket } from 'node:net';
+import { Incoming } from './incoming.js';
 
 /** An address that is silent for this many milliseconds is left for the next one. */
 const ADDRESS_TIMEOUT = 3000;
 
-export async function dial(host: string, port: number, signal: AbortSignal): Promise<Socket> {
+export interface Dialled {
+  /** Paused, so that nothing is read before somebody listens. */
+  readonly socket: Socket;
+  readonly incoming: Incoming;
+}
+
+export async function dial(host: string, port: number, signal: AbortSignal): Promise<Dialled> {
+  const incoming = new Incoming();
   const socket = connect({
     host,
     port,
@@ -13,7 +21,10 @@ export async function dial(host: string, port: number, signal: AbortSignal): Pro
     keepAlive: true,
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: ADDRESS_TIMEOUT,
+    onread: incoming.onread,
   });
+  incoming.attach(socket);
+  socket.pause();
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {
       signal.removeEventListener('abort', abort);
@@ -26,7 +37,7 @@ export async function dial(host: string, port: number, signal: AbortSignal): Pro
     socket.once('connect', () => {
       signal.removeEventListener('abort', abort);
       socket.removeListener('error', fail);
-      resolve(socket);
+      resolve({ socket, incoming });
     });
     if (signal.aborted) abort();
   });

@@ -1,7 +1,7 @@
 /**
  * Is this the server it was? Reads the known_hosts files once, decides about the key that the handshake
- * shows, asks where the settings say so, and adds what was accepted. The handshake shows a key again at
- * every rekey; then it must be the one accepted before.
+ * shows, asks where the settings say so, and adds what was accepted. A key is shown again at every rekey, and
+ * by every further connection; then it must be the one accepted before.
  */
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -74,7 +74,8 @@ export class HostKeys {
 
   /** Algorithms to ask the server for first, so that it shows a key we know when it has several. */
   preferredAlgorithms(): HostKeyAlgorithm[] {
-    const known = knownKeyTypes(this.#entries, this.#name);
+    const accepted = this.#accepted === null ? null : keyTypeOf(this.#accepted);
+    const known = accepted === null ? knownKeyTypes(this.#entries, this.#name) : [accepted];
     const types = known.length > 0 ? known : knownKeyTypes(this.#entries, this.#plainName);
     return types.flatMap((type) =>
       Object.hasOwn(ALGORITHMS, type) ? ALGORITHMS[type as keyof typeof ALGORITHMS] : [],
@@ -89,7 +90,10 @@ export class HostKeys {
   async verify(key: Buffer, address: string, prompter: Prompter): Promise<void> {
     if (this.#accepted !== null) {
       if (this.#accepted.equals(key)) return;
-      throw new ConnectError('host-key-changed', `${this.#server} showed another host key in mid-connection`);
+      throw new ConnectError(
+        'host-key-changed',
+        `${this.#server} shows the key ${fingerprint(key)}, and before it was ${fingerprint(this.#accepted)}`,
+      );
     }
     const verdict = this.#judge(key);
     log('host key %s of %s is %s', fingerprint(key), this.#name, verdict.kind);

@@ -8,10 +8,13 @@ import type { Duplex } from 'node:stream';
 import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2';
 import { logger } from '../base/log.js';
 import { printable } from '../base/printable.js';
-import type { Authentication } from './authentication.js';
+import type { Login } from './authentication.js';
 import { ChannelStream } from './channel.js';
+import type { Connection } from './connection.js';
 import { ConnectError, describeServer, explain, type Phase } from './errors.js';
 import type { HostKeys } from './host-keys.js';
+import type { Incoming } from './incoming.js';
+import { cipherOf, Outgoing } from './outgoing.js';
 import type { ConnectSettings, Prompter } from './settings.js';
 
 const log = logger('ssh');
@@ -25,9 +28,12 @@ const COMPLAINTS = 1000;
 type State = Exclude<Phase, 'dialling'> | 'closing' | 'closed';
 
 /** A `Connection` from its handshake on. */
-export class Ssh2Connection {
+export class Ssh2Connection implements Connection {
+  /** Set by whoever knows how the login went. */
+  again: Connection['again'] = null;
   readonly #settings: ConnectSettings;
   readonly #socket: Socket;
+  readonly #incoming: Incoming;
   readonly #client = new ssh2.Client();
   readonly #channels = new Set<ChannelStream>();
   readonly #closeCallbacks: ((reason: Error | null) => void)[] = [];
@@ -36,9 +42,11 @@ export class Ssh2Connection {
   #reason: unknown = null;
   #complaints = '';
 
-  constructor(settings: ConnectSettings, socket: Socket) {
+  /** `socket` is connected and paused, and reads into `incoming`. */
+  constructor(settings: ConnectSettings, socket: Socket, incoming: Incoming) {
     this.#settings = settings;
     this.#socket = socket;
+    this.#incoming = incoming;
   }
 
   get serverSoftware(): string {
@@ -51,9 +59,15 @@ export class Ssh2Connection {
     return this.#complaints.trim();
   }
 
+  /** The numeric address of the server, or the name where the socket does not know it any more. */
+  get address(): string {
+    return this.#socket.remoteAddress ?? this.#settings.host;
+  }
+
   /** Shakes hands and logs in; resolves when channels can be opened. */
-  start(hostKeys: HostKeys, authentication: Authentication, prompter: Prompter): Promise<void> {
+  start(hostKeys: HostKeys, login: Login, prompter: Prompter): Promise<void> {
     const client = this.#client;
+    const outgoing = new Outgoing(this.#socket);
     return new Promise((resolve, reject) => {
       client.on('error', (error) => this.#onError(error));
       client.on('end', () => {
@@ -65,7 +79,11 @@ export class Ssh2Connection {
         this.#onClosed();
         reject(this.#reason);
       });
-      client.on('handshake', () => {
+      client.on('handshake', ({ sc }) => {
+        // Each exchange of keys ends with one, and with a new cipher.
+        this.#incoming.encrypted(client, sc.cipher);
+        const cipher = cipherOf(client);
+        if (cipher !== null) outgoing.recycle(cipher);
         if (this.#state === 'handshake') this.#setState('authentication');
       });
       client.on('banner', (message) => prompter.info(printable(message, true).trimEnd()));
@@ -80,7 +98,7 @@ export class Ssh2Connection {
         resolve();
       });
       try {
-        client.connect(this.#config(hostKeys, authentication, prompter));
+        client.connect(this.#config(hostKeys, login, prompter));
       } catch (error) {
         this.#socket.destroy();
         reject(error);
@@ -96,8 +114,13 @@ export class Ssh2Connection {
   }
 
   async openSftp(): Promise<Duplex> {
-    const channel = await this.#openChannel();
-    const stream = new ChannelStream(channel);
+    const release = this.#incoming.keep();
+    const channel = await this.#openChannel().catch((error: unknown) => {
+      release();
+      throw error;
+    });
+    const stream = new ChannelStream(channel, () => this.#incoming.keep());
+    release();
     this.#channels.add(stream);
     // Whoever reads the stream is told through their own listener; before there is one, nothing may throw.
     stream.on('error', (error) => log('channel: %s', error.message));
@@ -142,7 +165,7 @@ export class Ssh2Connection {
     this.#state = state;
   }
 
-  #config(hostKeys: HostKeys, authentication: Authentication, prompter: Prompter): ConnectConfig {
+  #config(hostKeys: HostKeys, login: Login, prompter: Prompter): ConnectConfig {
     const settings = this.#settings;
     return {
       sock: this.#socket,
@@ -160,13 +183,12 @@ export class Ssh2Connection {
           : ['none', 'zlib@openssh.com', 'zlib'],
       },
       hostVerifier: (key: Buffer, verify: (valid: boolean) => void) => {
-        const address = this.#socket.remoteAddress ?? settings.host;
-        hostKeys.verify(key, address, prompter).then(
+        hostKeys.verify(key, this.address, prompter).then(
           () => this.#unlessEnded(() => verify(true)),
           (error) => this.fail(error),
         );
       },
-      authHandler: authentication.handler(),
+      authHandler: login.handler((error) => this.fail(error)),
       ...(log.enabled ? { debug: (message: string) => log('%s', printable(message)) } : {}),
     };
   }

@@ -2,10 +2,9 @@
  * The kernel driver against the kernel: a small filesystem in memory, served by a child process, as root
  * through mount(2) and as a plain user through fusermount3.
  */
-import type { ChildProcess } from 'node:child_process';
-import { copyFile, readFile, readlink } from 'node:fs/promises';
+import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import {
   abortConnection,
   findFuseMount,
@@ -13,6 +12,7 @@ import {
   type MountError,
   unmountPath,
 } from '../../src/fuse/index.js';
+import { MountedMemory } from '../support/memfs.js';
 import { endProcesses, isAlive } from '../support/processes.js';
 import { type Identity, must, run, start, until } from '../support/run.js';
 import { Scope } from '../support/scope.js';
@@ -20,55 +20,12 @@ import { Scope } from '../support/scope.js';
 const isRoot = process.getuid?.() === 0;
 const NOBODY: Identity = { name: 'nobody', uid: 65534, gid: 65534 };
 
-interface Served {
-  readonly child: ChildProcess;
-  readonly mountpoint: string;
-  readonly output: () => string;
-}
-
 let scope: Scope;
-let served = 0;
 
 beforeAll(async () => {
   scope = await Scope.open('fuse');
-  await copyFile(join(import.meta.dirname, '../support/memfs-child.mjs'), join(scope.directory, 'child.mjs'));
 });
 afterAll(() => scope.close());
-
-async function serve(as: Identity | undefined, options: object = {}): Promise<Served> {
-  const stage = inject('stage');
-  const mountpoint = await scope.makeDirectory(`mnt ${++served}`, as);
-  const mount = { mountpoint, fsname: 'mem,ory', subtype: 'remora', ...options };
-  const child = start(
-    stage.node,
-    [join(scope.directory, 'child.mjs'), join(stage.directory, 'dist'), JSON.stringify(mount)],
-    { as, env: scope.environment },
-  );
-  let text = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream?.setEncoding('utf8').on('data', (data) => (text += data));
-  const { pid } = child;
-  if (pid === undefined) throw new Error('the server did not start');
-  scope.defer(`server ${pid}`, async () => {
-    if (await isMountPoint(mountpoint)) await unmountPath(mountpoint, { lazy: true });
-    await endProcesses([pid]);
-  });
-  await until('the mount to be served', async () => {
-    if (child.exitCode !== null) throw new Error(`the server ended: ${text}`);
-    return text.includes('ready');
-  });
-  return { child, mountpoint, output: () => text };
-}
-
-/** Waits for the server's last words: why it ended, and what it still held. */
-async function ending({
-  child,
-  output,
-}: Served): Promise<{ reason: string; stats: Record<string, unknown> }> {
-  await until('the server to end', async () => child.exitCode !== null && output().includes('done'));
-  const [, reason = '', stats = '{}'] = /done (\w+) (.*)/.exec(output()) ?? [];
-  return { reason, stats: JSON.parse(stats) };
-}
 
 const WAYS: readonly (readonly [string, Identity | undefined, string])[] = isRoot
   ? [
@@ -78,7 +35,7 @@ const WAYS: readonly (readonly [string, Identity | undefined, string])[] = isRoo
   : [['a plain user through fusermount3', undefined, 'fusermount3']];
 
 describe.each(WAYS)('%s', (_name, as, method) => {
-  let mounted: Served;
+  let mounted: MountedMemory;
   const sh = (script: string) =>
     must('sh', ['-euc', `cd "$0"; ${script}`, mounted.mountpoint], { as, timeout: 20_000 });
 
@@ -91,11 +48,11 @@ describe.each(WAYS)('%s', (_name, as, method) => {
   }
 
   beforeAll(async () => {
-    mounted = await serve(as);
+    mounted = await MountedMemory.serve(scope, as);
   });
 
   it('is mounted as asked', async () => {
-    expect(mounted.output()).toContain(`ready ${method}`);
+    expect(mounted.output).toContain(`ready ${method}`);
     expect(await findFuseMount(mounted.mountpoint)).toMatchObject({
       source: 'mem,ory',
       fstype: 'fuse.remora',
@@ -168,7 +125,7 @@ describe.each(WAYS)('%s', (_name, as, method) => {
     } satisfies Partial<MountError>);
     await endProcesses([pid]);
     await unmount();
-    const { reason, stats } = await ending(mounted);
+    const { reason, stats } = await mounted.ending();
     expect(reason).toBe('unmounted');
     expect(stats).toMatchObject({ inFlight: 0, openFiles: 0, openDirectories: 0, openHandles: 0 });
     await expect(unmount()).rejects.toMatchObject({ kind: 'not-mounted' });
@@ -179,20 +136,64 @@ describe('ends', () => {
   const user = isRoot ? NOBODY : undefined;
 
   it('by its own unmounting', async () => {
-    const mounted = await serve(user);
+    const mounted = await MountedMemory.serve(scope, user);
     mounted.child.kill('SIGTERM');
-    expect((await ending(mounted)).reason).toBe('unmounted');
+    expect((await mounted.ending()).reason).toBe('unmounted');
     expect(await isMountPoint(mounted.mountpoint)).toBe(false);
   });
 
+  it('at once when the process exits, with the mount still there', async () => {
+    const mounted = await MountedMemory.serve(scope, user);
+    mounted.send('exit');
+    await until('the process to be gone', async () => mounted.child.exitCode === 0, 5_000);
+    await expect(run('ls', [mounted.mountpoint])).resolves.toMatchObject({ code: 2 });
+    await unmountPath(mounted.mountpoint, { lazy: false });
+  });
+
   it.runIf(isRoot)('by an abort, which frees a program that is stuck', async () => {
-    const mounted = await serve(undefined);
+    const mounted = await MountedMemory.serve(scope);
     const stuck = run('cat', [join(mounted.mountpoint, 'stall')]);
     const mount = await findFuseMount(mounted.mountpoint);
     if (mount === undefined) throw new Error('not mounted');
     await abortConnection(mount);
     expect((await stuck).code).not.toBe(0);
-    expect((await ending(mounted)).reason).toBe('aborted');
+    expect((await mounted.ending()).reason).toBe('aborted');
     await unmountPath(mounted.mountpoint, { lazy: true });
+  });
+});
+
+describe('the device', () => {
+  /** Milliseconds of processor time that a process has used, in clock ticks of 10 ms (proc(5)). */
+  async function processorTime(pid: number): Promise<number> {
+    const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
+    const [user = 0, system = 0] = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13)
+      .map(Number);
+    return (user + system) * 10;
+  }
+
+  it('costs an idle mount nothing', async () => {
+    const { pid } = await MountedMemory.serve(scope);
+    const quiet = async () => {
+      const before = await processorTime(pid);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      return (await processorTime(pid)) - before <= 20;
+    };
+    // What Node compiles and collects after a start is not the mount's.
+    await until('a second without work', quiet);
+  });
+
+  it('serves many callers at once, large writes among them, each its own data', async () => {
+    const { mountpoint } = await MountedMemory.serve(scope);
+    const writer = (name: string) =>
+      must('sh', [
+        '-euc',
+        'head -c 3000000 /dev/urandom > "$1"; dd if="$1" of="$0" bs=1M status=none; cmp "$0" "$1"',
+        join(mountpoint, name),
+        join(scope.directory, name),
+      ]);
+    await Promise.all(Array.from({ length: 8 }, (_, index) => writer(`parallel-${index}`)));
   });
 });

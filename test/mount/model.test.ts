@@ -7,15 +7,18 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ALL_BACKENDS, type Backend, closeBackend } from '../support/backends.js';
+import { ALL_BACKENDS, type Backend, closeBackend, EXTREME_BACKENDS } from '../support/backends.js';
 import { picture, program, Side, type Step } from '../support/model.js';
 
 /** Milliseconds of random programs for each backend. */
-const TIME = 30_000;
+const TIME = 20_000;
 /** A tree is compared after so many steps, and after the last. */
 const STRIDE = 3;
 
-const MOUNTS = ALL_BACKENDS.filter(({ name }) => ['OpenSSH', 'the embedded server'].includes(name));
+const MOUNTS = [
+  ...ALL_BACKENDS.filter(({ name }) => ['OpenSSH', 'the embedded server'].includes(name)),
+  ...EXTREME_BACKENDS,
+];
 
 describe.each(MOUNTS)('reference model on $name', (kind) => {
   let backend: Backend;

@@ -3,10 +3,10 @@
  * itself. A mount has to do the same, but for the deviations that are listed with their reasons.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ALL_BACKENDS, type Backend, closeBackend } from '../support/backends.js';
+import { ALL_BACKENDS, type Backend, closeBackend, EXTREME_BACKENDS } from '../support/backends.js';
 import { casesFor, MOUNT_DEVIATIONS, PATIENT, PosixRunner } from '../support/posix-suite.js';
 
-describe.each(ALL_BACKENDS)('POSIX on $name', (kind) => {
+describe.each([...ALL_BACKENDS, ...EXTREME_BACKENDS])('POSIX on $name', (kind) => {
   let backend: Backend;
   let runner: PosixRunner;
 

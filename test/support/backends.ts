@@ -24,6 +24,8 @@ export interface Backend {
   readonly server?: Server;
   /** What of the server is mounted. */
   readonly exported?: string;
+  /** Values of `-o` that it is mounted with. */
+  readonly options?: readonly string[];
 }
 
 export interface BackendKind {
@@ -44,8 +46,19 @@ const native = (asUser: boolean): BackendKind => ({
   },
 });
 
-const embedded: BackendKind = {
-  name: 'the embedded server',
+/** Every cache as small as it can be, nothing trusted for any time, everything over one connection. */
+const TIGHTEST: readonly string[] = [
+  'cache_size=1M,dirty_limit=1M,readahead=0,dcache_max_size=1,dir_cache=no',
+  'attr_timeout=0,entry_timeout=0,negative_timeout=0,max_conns=1',
+];
+
+/** Caches larger than anything a test makes, over four connections. */
+const WIDEST: readonly string[] = [
+  'cache_size=4G,dirty_limit=1G,readahead=1G,dcache_max_size=1000000,max_conns=4',
+];
+
+const embedded = (variant = '', options: readonly string[] = []): BackendKind => ({
+  name: `the embedded server${variant}`,
   privileged: isRoot,
   async open(label) {
     const scope = await Scope.open(label);
@@ -53,13 +66,13 @@ const embedded: BackendKind = {
     const server = await startEmbedded(scope, disk);
     const remora = await Remora.create(scope);
     const exported = '/';
-    const mounted = await remora.mount(server, exported);
-    return { scope, directory: mounted.directory, disk, mounted, remora, server, exported };
+    const mounted = await remora.mount(server, exported, { options });
+    return { scope, directory: mounted.directory, disk, mounted, remora, server, exported, options };
   },
-};
+});
 
-const openssh = (asUser: boolean): BackendKind => ({
-  name: asUser ? 'OpenSSH, as a plain user' : 'OpenSSH',
+const openssh = (asUser: boolean, variant = '', options: readonly string[] = []): BackendKind => ({
+  name: `OpenSSH${asUser ? ', as a plain user' : ''}${variant}`,
   privileged: isRoot && !asUser,
   async open(label) {
     const scope = await Scope.open(label);
@@ -67,7 +80,7 @@ const openssh = (asUser: boolean): BackendKind => ({
     const disk = await scope.makeDirectory('disk', as);
     const server = await Sshd.start(scope, as ? { user: as.name } : {});
     const remora = await Remora.create(scope, as);
-    const mounted = await remora.mount(server, disk);
+    const mounted = await remora.mount(server, disk, { options });
     return {
       scope,
       directory: mounted.directory,
@@ -76,6 +89,7 @@ const openssh = (asUser: boolean): BackendKind => ({
       remora,
       server,
       exported: disk,
+      options,
       ...(as ? { as } : {}),
     };
   },
@@ -83,8 +97,15 @@ const openssh = (asUser: boolean): BackendKind => ({
 
 /** Everything there is for whoever runs the tests: only root can make a further user. */
 export const ALL_BACKENDS: readonly BackendKind[] = isRoot
-  ? [native(false), native(true), embedded, openssh(false), openssh(true)]
-  : [native(false), embedded, openssh(false)];
+  ? [native(false), native(true), embedded(), openssh(false), openssh(true)]
+  : [native(false), embedded(), openssh(false)];
+
+/** Mounts at both ends of what can be set. */
+export const EXTREME_BACKENDS: readonly BackendKind[] = [
+  embedded(' with the tightest caches', TIGHTEST),
+  openssh(false, ' with the tightest caches', TIGHTEST),
+  openssh(false, ' with the widest caches', WIDEST),
+];
 
 /** The mounts of a real sshd. */
 export const OPENSSH_BACKENDS: readonly BackendKind[] = isRoot
@@ -102,9 +123,9 @@ export async function closeBackend(backend: Backend): Promise<void> {
 
 /** The same backend after an unmount and a new mount, with nothing left in any cache. */
 export async function remounted(backend: Backend): Promise<Backend> {
-  const { mounted, remora, server, exported } = backend;
+  const { mounted, remora, server, exported, options = [] } = backend;
   if (!mounted || !remora || !server || exported === undefined) throw new Error('this backend has no mount');
   await mounted.unmount();
-  const again = await remora.mount(server, exported);
+  const again = await remora.mount(server, exported, { options });
   return { ...backend, mounted: again, directory: again.directory };
 }

@@ -6,6 +6,7 @@ import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex, duplexPair } from 'node:stream';
+import { expect } from 'vitest';
 import { ascii } from '../../src/base/bytes.js';
 import type { Clock } from '../../src/base/clock.js';
 import type { Path } from '../../src/base/path.js';
@@ -51,6 +52,10 @@ export interface DirectFileSystem {
   readonly before: Map<string, () => Promise<void> | void>;
   /** Stands behind the answer to a request of that name. */
   readonly after: Map<string, () => Promise<void>>;
+  /** The clients of `Connection.lanes`, their requests, and what stands before these. */
+  readonly further: readonly SftpClient[];
+  readonly laneRequests: string[];
+  readonly beforeLane: Map<string, () => Promise<void> | void>;
   close(): Promise<void>;
 }
 
@@ -68,21 +73,30 @@ export interface Connection {
   readonly extensions?: ReadonlySet<string>;
   /** Answers that come close together arrive in one chunk, as from a socket under load. */
   readonly coalesced?: boolean;
+  /** Further clients for bulk data, each with a session of its own, which lag behind by random times. */
+  readonly lanes?: number;
 }
 
 export async function openDirect(
   options: Partial<FsOptions> = {},
   identity: Partial<Identity> = {},
-  { extensions, coalesced = false }: Connection = {},
+  { extensions, coalesced = false, lanes = 0 }: Connection = {},
 ): Promise<DirectFileSystem> {
   const disk = await mkdtemp(join(tmpdir(), 'remora-direct-'));
   const [plain, far] = duplexPair();
   const near = coalesced ? coalesce(plain) : plain;
-  const session = new SftpSession(
-    far,
-    await prepareService({ root: disk, ...(extensions ? { extensions } : {}) }),
-  );
+  const service = await prepareService({ root: disk, ...(extensions ? { extensions } : {}) });
+  const sessions = [new SftpSession(far, service)];
   const client = await SftpClient.connect(near);
+  const further: SftpClient[] = [];
+  const laneRequests: string[] = [];
+  const beforeLane = new Map<string, () => Promise<void> | void>();
+  for (let lane = 0; lane < lanes; lane += 1) {
+    const [ours, theirs] = duplexPair();
+    sessions.push(new SftpSession(theirs, service));
+    const lagging = slow(ours, () => Math.random() * LAG);
+    further.push(watch(await SftpClient.connect(lagging), laneRequests, beforeLane, new Map()));
+  }
   const requests: string[] = [];
   const forgotten: string[] = [];
   const before = new Map<string, () => Promise<void> | void>();
@@ -91,6 +105,7 @@ export async function openDirect(
   const clock = new ManualClock();
   const fs = new FileSystem({
     client: watched,
+    bulk: { clients: further, want: () => undefined },
     root: ascii('/'),
     options: { ...fsOptions(parseMountOptions([])), ...options },
     identity: { ...nobody, ...identity },
@@ -105,12 +120,44 @@ export async function openDirect(
   const close = async () => {
     const { openFiles, dirtyBytes } = fs.status();
     fs.close();
-    session.end();
+    for (const each of sessions) each.end();
+    for (const each of further) each.end();
     await rm(disk, { recursive: true });
     if (openFiles > 0 || dirtyBytes > 0)
       throw new Error(`left open: ${openFiles} files, ${dirtyBytes} bytes`);
+    await expect.poll(() => fs.status().lentBytes).toBe(0);
   };
-  return { fs, clock, disk, requests, forgotten, before, after, close };
+  return { fs, further, laneRequests, beforeLane, clock, disk, requests, forgotten, before, after, close };
+}
+
+/** Milliseconds by which a lane may lag, in each direction. */
+const LAG = 4;
+
+/** Delivers in order, each chunk after a delay in milliseconds of its own, in both directions. */
+function slow(inner: Duplex, delay: () => number): Duplex {
+  let sent = Promise.resolve();
+  let received = Promise.resolve();
+  const lag = () => new Promise<void>((resolve) => setTimeout(resolve, delay()));
+  const outer = new Duplex({
+    read: () => {},
+    write: (chunk: Buffer, _encoding, done) => {
+      // As a socket does, it keeps what it took: the writer's memory may change from here on.
+      const taken = Buffer.from(chunk);
+      sent = sent.then(lag).then(() => void inner.write(taken));
+      done();
+    },
+    final: (done) => void sent.then(() => inner.end(done)),
+    destroy: (error, done) => {
+      inner.destroy();
+      done(error);
+    },
+  });
+  const push = (chunk: Buffer | null) => {
+    received = received.then(lag).then(() => void (outer.destroyed || outer.push(chunk)));
+  };
+  inner.on('data', push);
+  inner.on('end', () => push(null));
+  return outer;
 }
 
 /** Answers further apart than this, in milliseconds, are not joined. */
@@ -157,7 +204,8 @@ function watch(
       const value: unknown = Reflect.get(target, property, target);
       if (typeof value !== 'function') return value;
       return (...args: unknown[]) => {
-        const name = String(property);
+        // Where the bytes go makes no difference to who watches.
+        const name = property === 'readInto' ? 'read' : String(property);
         const call = () => Reflect.apply(value, target, args) as unknown;
         if (name === 'has' || name === 'end' || name === 'onClose') return call();
         requests.push(name);

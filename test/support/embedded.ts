@@ -9,7 +9,18 @@ import { baseEnvironment, type Identity } from './run.js';
 import type { Scope } from './scope.js';
 import { makeKey, type Server, writeKnownHosts } from './server.js';
 
-export async function startEmbedded(scope: Scope, root: string, as?: Identity): Promise<Server> {
+export interface EmbeddedOptions {
+  readonly password?: string;
+  readonly maxConnections?: number;
+  readonly maxSessions?: number;
+}
+
+export async function startEmbedded(
+  scope: Scope,
+  root: string,
+  as?: Identity,
+  options: EmbeddedOptions = {},
+): Promise<Server> {
   const directory = await scope.makeDirectory(`embedded-${Math.random().toString(36).slice(2)}`);
   const keyFile = await makeKey(scope, join(directory, 'login_key').slice(scope.directory.length + 1));
   const stage = inject('stage');
@@ -29,7 +40,7 @@ export async function startEmbedded(scope: Scope, root: string, as?: Identity): 
   const answer = await new Promise<{ port: number; hostKey: string; error?: string }>((resolve, reject) => {
     child.on('message', (message) => resolve(message as { port: number; hostKey: string }));
     child.on('exit', () => reject(new Error('the embedded server ended')));
-    child.send({ module, options: { root, user, authorizedKey } });
+    child.send({ module, options: { ...options, root, user, authorizedKey } });
   });
   if (answer.error) throw new Error(`the embedded server does not start: ${answer.error}`);
   const host = '127.0.0.1';

@@ -1,9 +1,16 @@
 /**
  * A process that serves a tiny filesystem from memory, for tests of the kernel driver: the process that serves
  * a mount never touches it. Takes the directory of the built program and the options of `mountFuse` as JSON,
- * says `ready METHOD` when the kernel has agreed, and `done REASON STATS` when the mount is gone. `/stall` never answers a read, and a name that begins with `hang` no lookup; `/zero` is 1 GiB of
- * zeros and `/sink` swallows what is written, at no cost, to measure the driver alone.
+ * says `ready METHOD` when the kernel has agreed, and `done REASON STATS` when the mount is gone. `/stall` never
+ * answers a read, and a name that begins with `hang` no lookup; `/zero` is 1 GiB of zeros and `/sink` swallows what
+ * is written, at no cost, to measure the driver alone. Attributes are trusted for ever below `/trusted`.
+ *
+ * Between the two, lines on standard input are commands, `[NAME, ...ARGUMENTS]` in JSON, each answered by one line
+ * `answer JSON`: `stats`; `foreign PATH TEXT`, which writes a file as somebody else would, with the kernel told
+ * nothing; `invalidate METHOD PATH`, a call of `KernelCache`; `exit`, at once and with the mount still there.
  */
+import { createInterface } from 'node:readline';
+
 const [dist, options] = process.argv.slice(2);
 const { FsError } = await import(`${dist}/base/errno.js`);
 const { joinPath, nameOf, parentOf } = await import(`${dist}/base/path.js`);
@@ -14,7 +21,9 @@ const S_IFREG = 0o100000;
 const S_IFLNK = 0o120000;
 const O_TRUNC = 0o1000;
 const GIB = 1024 ** 3;
-const TTL = { attrTtl: 1000, entryTtl: 1000 };
+const HOUR = 3_600_000;
+const ttl = (path) =>
+  path.startsWith('trusted') ? { attrTtl: HOUR, entryTtl: HOUR } : { attrTtl: 1000, entryTtl: 1000 };
 const now = () => Math.floor(Date.now() / 1000);
 
 const makeFile = (mode, data = Buffer.alloc(0)) => ({ mode, data, times: [now(), now()], nlink: 1 });
@@ -25,6 +34,8 @@ const files = new Map([
   ['sink', makeFile(S_IFREG | 0o644)],
 ]);
 const handles = new Map();
+/** The names that each directory was last listed with. */
+const listed = new Map();
 let nextHandle = 1;
 const zeros = Buffer.alloc(1024 * 1024);
 
@@ -47,7 +58,7 @@ const attributes = (file) => ({
   ctime: file.times[1],
   nlink: file.nlink,
 });
-const stat = (file) => ({ attributes: attributes(file), ...TTL });
+const stat = (file, path) => ({ attributes: attributes(file), ...ttl(path ?? '') });
 
 function add(path, file) {
   if (files.has(path)) fail('EEXIST');
@@ -72,9 +83,9 @@ const operations = {
   lookup: async (path) => {
     if (path.startsWith('hang')) return new Promise(() => undefined);
     const file = files.get(path);
-    return { attributes: file === undefined ? null : attributes(file), ...TTL };
+    return { attributes: file === undefined ? null : attributes(file), ...ttl(path) };
   },
-  getattr: async ({ path, handle }) => stat(handle === null ? fileAt(path) : fileOf(handle)),
+  getattr: async ({ path, handle }) => stat(handle === null ? fileAt(path) : fileOf(handle), path),
   setattr: async ({ path, handle }, changes) => {
     const file = handle === null ? fileAt(path) : fileOf(handle);
     if (changes.mode !== undefined) file.mode = (file.mode & 0o170000) | (changes.mode & 0o7777);
@@ -82,12 +93,13 @@ const operations = {
     for (const [index, time] of [changes.atime, changes.mtime].entries()) {
       if (time !== undefined) file.times[index] = time === 'now' ? now() : time;
     }
-    return stat(file);
+    return stat(file, path);
   },
   readlink: async (path) => fileAt(path).data.toString('latin1'),
-  symlink: async (path, target) => stat(add(path, makeFile(S_IFLNK | 0o777, Buffer.from(target, 'latin1')))),
-  mknod: async (path, mode) => stat(add(path, makeFile(S_IFREG | (mode & 0o7777)))),
-  mkdir: async (path, mode) => stat(add(path, makeFile(S_IFDIR | (mode & 0o7777)))),
+  symlink: async (path, target) =>
+    stat(add(path, makeFile(S_IFLNK | 0o777, Buffer.from(target, 'latin1'))), path),
+  mknod: async (path, mode) => stat(add(path, makeFile(S_IFREG | (mode & 0o7777))), path),
+  mkdir: async (path, mode) => stat(add(path, makeFile(S_IFDIR | (mode & 0o7777))), path),
   unlink: async (path) => {
     fileAt(path).nlink--;
     files.delete(path);
@@ -118,7 +130,7 @@ const operations = {
   },
   create: async (path, _flags, mode) => {
     const file = files.get(path) ?? add(path, makeFile(S_IFREG | (mode & 0o7777)));
-    return { ...stat(file), ...openHandle(file, path) };
+    return { ...stat(file, path), ...openHandle(file, path) };
   },
   read: async (handle, offset, size) => {
     const { file, path } = handles.get(handle) ?? fail('EBADF');
@@ -148,16 +160,20 @@ const operations = {
     ffree: 50,
     namemax: 255,
   }),
-  opendir: async (path) => openHandle(fileAt(path), path),
+  opendir: async (path) => ({
+    ...openHandle(fileAt(path), path),
+    keepCache: listed.get(path) === childrenOf(path).join('\n'),
+  }),
   readdir: async (handle) => {
     const { path, file } = handles.get(handle) ?? fail('EBADF');
     if (!isDirectory(file)) fail('ENOTDIR');
     const at = (name) => attributes(fileAt(joinPath(path, name)));
+    listed.set(path, childrenOf(path).join('\n'));
     const entries = childrenOf(path).map((key) => ({
       name: nameOf(key),
       type: at(nameOf(key)).mode & 0o170000,
     }));
-    return { entries, describe: ({ name }) => ({ attributes: at(name), ...TTL }) };
+    return { entries, describe: ({ name }) => ({ attributes: at(name), ...ttl(path) }) };
   },
   releasedir: async (handle) => void handles.delete(handle),
   fsyncdir: async () => undefined,
@@ -179,6 +195,19 @@ try {
   const session = serveFuse({ fd: mounted.fd, operations });
   const unmount = () => mounted.unmount({ lazy: true }).catch((error) => console.error(error.message));
   process.on('SIGTERM', unmount);
+  const commands = {
+    stats: () => session.stats(),
+    foreign: (path, text) => {
+      if (!files.has(path)) files.set(path, makeFile(S_IFREG | 0o644));
+      fileAt(path).data = Buffer.from(text);
+    },
+    invalidate: (method, path) => session.kernelCache[method](path),
+    exit: () => process.exit(0),
+  };
+  createInterface({ input: process.stdin }).on('line', (line) => {
+    const [name, ...args] = JSON.parse(line);
+    console.log(`answer ${JSON.stringify(commands[name](...args) ?? null)}`);
+  });
   await session.ready;
   console.log(`ready ${mounted.method}`);
   const reason = await session.done;

@@ -19,6 +19,8 @@ export interface MountStatus {
   readonly mountpoint: string;
   readonly state: string;
   readonly pid: number;
+  readonly connections: number;
+  readonly lanes: number;
   readonly filesystem: unknown;
   readonly kernel: unknown;
 }
@@ -40,6 +42,7 @@ const IDLE_GAUGES: ReadonlySet<string> = new Set([
   'openHandles',
   'remoteHandles',
   'dirtyBytes',
+  'lentBytes',
 ]);
 
 export class Remora {

@@ -45,19 +45,21 @@ export async function startEmbeddedPair(
 export class PlayedServer {
   readonly stream: Duplex;
   readonly requests: { readonly id: number; readonly request: Request | UnknownRequest }[] = [];
-  readonly #splitter = new FrameSplitter();
+  readonly #splitter = new FrameSplitter((packet) => this.#take(packet));
+  readonly #extensions: readonly string[];
   #greeted = false;
 
   constructor(stream: Duplex, extensions: readonly string[] = []) {
     this.stream = stream;
     stream.on('error', () => {});
-    stream.on('data', (chunk: Buffer) => {
-      for (const packet of this.#splitter.push(chunk)) {
-        if (this.#greeted) this.requests.push(decodeRequest(packet));
-        else stream.write(encodeVersion(new Map(extensions.map((name) => [name, '1']))));
-        this.#greeted = true;
-      }
-    });
+    stream.on('data', (chunk: Buffer) => this.#splitter.push(chunk));
+    this.#extensions = extensions;
+  }
+
+  #take(packet: Buffer): void {
+    if (this.#greeted) this.requests.push(decodeRequest(packet));
+    else this.stream.write(encodeVersion(new Map(this.#extensions.map((name) => [name, '1']))));
+    this.#greeted = true;
   }
 
   reply(id: number, reply: Reply): void {

@@ -14,7 +14,11 @@ export interface TestServerOptions {
   readonly interactive?: { readonly question: string; readonly answer: string } | null;
   /** After a key, a password (or an answer) is wanted too. */
   readonly twoFactors?: boolean;
+  /** The password is accepted only the first time. */
+  readonly oneTime?: boolean;
   readonly banner?: string;
+  /** A free one unless given. */
+  readonly port?: number;
   /** What the sftp subsystem does; the default sends back what it gets. */
   readonly subsystem?: 'echo' | 'refuse' | 'silent' | 'complain';
 }
@@ -54,6 +58,7 @@ export function makeKey(type: 'ed25519' | 'ecdsa' | 'rsa' = 'ed25519', passphras
 
 export async function startSshServer(options: TestServerOptions): Promise<TestServer> {
   const attempts: string[] = [];
+  const spent = new Set<string>();
   const commands: string[] = [];
   const clients = new Set<Connection>();
   const sockets = new Set<Socket>();
@@ -65,7 +70,7 @@ export async function startSshServer(options: TestServerOptions): Promise<TestSe
     clients.add(client);
     client.on('error', () => {});
     client.on('close', () => clients.delete(client));
-    client.on('authentication', authenticator(options, attempts));
+    client.on('authentication', authenticator(options, attempts, spent));
     client.on('session', (acceptSession) => {
       const session = acceptSession();
       session.on('subsystem', (accept, reject) => {
@@ -84,7 +89,7 @@ export async function startSshServer(options: TestServerOptions): Promise<TestSe
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
   const cut = () => {
     for (const socket of sockets) socket.destroy();
   };
@@ -129,8 +134,12 @@ function serve(stream: Stream, complain: boolean): void {
   stream.end();
 }
 
-function authenticator(options: TestServerOptions, attempts: string[]): (context: AuthContext) => void {
-  const { password, publicKeys, interactive, twoFactors } = options;
+function authenticator(
+  options: TestServerOptions,
+  attempts: string[],
+  spent: Set<string>,
+): (context: AuthContext) => void {
+  const { password, publicKeys, interactive, twoFactors, oneTime } = options;
   let firstFactor = false;
   const methods = (): AuthenticationType[] => {
     const second: AuthenticationType[] = [];
@@ -145,8 +154,10 @@ function authenticator(options: TestServerOptions, attempts: string[]): (context
     switch (context.method) {
       case 'password':
         attempts.push('password');
-        if (context.password === password && !secondFactorMissing()) context.accept();
-        else context.reject(methods());
+        if (context.password === password && !secondFactorMissing() && !spent.has(password)) {
+          if (oneTime) spent.add(password);
+          context.accept();
+        } else context.reject(methods());
         return;
       case 'publickey': {
         attempts.push(context.signature ? 'publickey' : 'publickey-query');

@@ -18,7 +18,7 @@ import { isRoot } from './user.js';
 export interface SshdOptions {
   /** 'internal', 'external' (the sftp-server program), or any command; null has no SFTP subsystem. */
   readonly sftp?: 'internal' | 'external' | string | null;
-  /** Further lines of sshd_config. */
+  /** Lines of sshd_config, further ones or instead of those below. */
   readonly config?: readonly string[];
   /** Login name of {@link Server}; this process's own when absent. */
   readonly user?: string;
@@ -72,9 +72,8 @@ export class Sshd implements Server {
         'UseDNS no',
         'LogLevel VERBOSE',
         ...subsystem,
-        ...(options.config ?? []),
       ];
-      await writeFile(config, `${lines.join('\n')}\n`);
+      await writeFile(config, `${replaced(lines, options.config ?? []).join('\n')}\n`);
       const child = start(await programPath('sshd'), ['-D', '-e', '-f', config], { env: scope.environment });
       const log: string[] = [];
       child.stderr?.on('data', (chunk: Buffer) => log.push(chunk.toString('utf8')));
@@ -116,6 +115,12 @@ export class Sshd implements Server {
     const sessions = await descendants(pid);
     await endProcesses([pid, ...sessions]);
   }
+}
+
+/** `lines` without the keywords that `others` set, and `others`. */
+function replaced(lines: readonly string[], others: readonly string[]): readonly string[] {
+  const keyword = (line: string) => line.split(/\s/, 1)[0];
+  return [...lines.filter((line) => !others.some((other) => keyword(other) === keyword(line))), ...others];
 }
 
 async function sftpSubsystem(sftp: string | null): Promise<readonly string[]> {

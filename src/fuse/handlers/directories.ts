@@ -4,7 +4,7 @@ import { S_IFDIR } from '../../base/mode.js';
 import type { Listing } from '../../fs/operations.js';
 import type { Node } from '../nodes.js';
 import { DirentPacker } from '../protocol/dirents.js';
-import { openOut } from '../protocol/replies.js';
+import { opendirOut } from '../protocol/replies.js';
 import { readFsyncIn, readOpenIn, readReadIn, readReleaseIn } from '../protocol/requests.js';
 import { DONE, decode, type Handler, nodeOf, pathOf, type State } from './types.js';
 
@@ -22,11 +22,11 @@ export const opendir: Handler = async (state, header, reader) => {
     (path) => state.operations.opendir(path),
   );
   return {
-    deliver: () => {
-      state.open.addDirectory(handle);
-      return [openOut({ handle, keepCache, directIo: false })];
+    deliver: () => [opendirOut(handle, state.open.addDirectory(handle, node, keepCache))],
+    abandon: () => {
+      state.open.removeDirectory(handle);
+      void state.operations.releasedir(handle);
     },
-    abandon: () => void state.operations.releasedir(handle),
   };
 };
 

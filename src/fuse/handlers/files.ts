@@ -22,12 +22,22 @@ const MAX_COPY = 0xffff_f000;
 /** writev(2) takes at most 1024 buffers (IOV_MAX), one of them the header. */
 const MAX_CHUNKS = 1000;
 
+/**
+ * The kernel opens what it believes to exist. If it does not any more, ESTALE makes it walk the path anew: then
+ * O_CREAT makes the file, and without it the program hears ENOENT.
+ */
+function walkAgain(error: unknown): never {
+  if (error instanceof FsError && error.code === 'ENOENT')
+    throw new FsError('ESTALE', error.message, { cause: error });
+  throw error;
+}
+
 export const open: Handler = async (state, header, reader) => {
   const { flags } = decode(reader, readOpenIn);
   const node = nodeOf(state, header.nodeid);
   const { path, opened } = await state.gate.using(
     () => pathOf(state, node),
-    async (path) => ({ path, opened: await state.operations.open(path, flags) }),
+    async (path) => ({ path, opened: await state.operations.open(path, flags).catch(walkAgain) }),
   );
   const abandon = () => {
     state.open.removeFile(opened.handle);

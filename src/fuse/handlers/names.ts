@@ -38,10 +38,7 @@ export const lookup: Handler = async (state, header, reader) => {
     (path) => state.operations.lookup(path),
   );
   const { attributes, attrTtl, entryTtl } = found;
-  if (attributes === null) {
-    if (entryTtl > 0) return payload(negativeEntryOut(entryTtl));
-    throw new FsError('ENOENT');
-  }
+  if (attributes === null) return payload(negativeEntryOut(entryTtl));
   return {
     deliver: () => [deliverEntry(state, parent, name, { attributes, attrTtl, entryTtl }).entry],
   };

@@ -3,8 +3,8 @@
  * ECONNABORTED. Works through the control filesystem (`fusectl`), also when the serving process hangs.
  */
 import { access, writeFile } from 'node:fs/promises';
+import { LibcError, mount } from '../libc.js';
 import { MountError } from './errors.js';
-import { LibcError, mount } from './libc.js';
 import type { FuseMount } from './mounts.js';
 import { mayMount } from './privileges.js';
 

@@ -2,9 +2,10 @@
  * Takes a mount away, from any process. Unmounting waits for the serving process to answer what is still
  * open, so it never runs on an event loop: umount2(2) in the thread pool, or fusermount3.
  */
+
+import { LibcError, MNT_DETACH, UMOUNT_NOFOLLOW, umount2 } from '../libc.js';
 import { MountError } from './errors.js';
 import { explainHelper, findHelper, noHelper, startHelper } from './helper.js';
-import { LibcError, MNT_DETACH, UMOUNT_NOFOLLOW, umount2 } from './libc.js';
 import { isMountPoint } from './mounts.js';
 import { mayMount } from './privileges.js';
 

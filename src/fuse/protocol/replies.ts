@@ -5,6 +5,7 @@
 import type { ByteString } from '../../base/bytes.js';
 import type { Attributes, FileSystemStats } from '../../fs/operations.js';
 import {
+  FOPEN_CACHE_DIR,
   FOPEN_DIRECT_IO,
   FOPEN_KEEP_CACHE,
   FUSE_NOTIFY_INVAL_ENTRY,
@@ -24,6 +25,11 @@ export const BLKSIZE = 128 * 1024;
 
 /** Longest lifetime the wire carries here: what is longer means "until told otherwise". */
 const TTL_CEILING_MS = 0x7fff_ffff * 1000;
+
+/** `Buffer.alloc` would make an ArrayBuffer for every few bytes; this takes them from Node's pool. */
+function zeroed(size: number): Buffer {
+  return Buffer.allocUnsafe(size).fill(0);
+}
 
 /** `fuse_out_header`; `error` is a positive errno or 0. */
 export function outHeader(unique: number, error: number, payloadLength: number): Buffer {
@@ -89,9 +95,9 @@ export function entryOut(entry: Entry): Buffer {
   return out;
 }
 
-/** A name that does not exist, to be remembered for `entryTtl` milliseconds: node id 0. */
+/** A name that does not exist, to be remembered for `entryTtl` milliseconds (0: not at all): node id 0. */
 export function negativeEntryOut(entryTtl: number): Buffer {
-  const out = Buffer.alloc(SIZEOF_ENTRY_OUT);
+  const out = zeroed(SIZEOF_ENTRY_OUT);
   putTtl(out, entryTtl, 16, 32);
   return out;
 }
@@ -105,17 +111,29 @@ export function attrOut(ino: number, attributes: Attributes, attrTtl: number): B
   return out;
 }
 
-/** `fuse_open_out`, of files and directories. */
-export function openOut(opened: { handle: number; keepCache: boolean; directIo: boolean }): Buffer {
-  const out = Buffer.alloc(SIZEOF_OPEN_OUT);
-  putI64(out, opened.handle, 0);
-  out.writeUInt32LE((opened.keepCache ? FOPEN_KEEP_CACHE : 0) | (opened.directIo ? FOPEN_DIRECT_IO : 0), 8);
+function handleOut(handle: number, openFlags: number): Buffer {
+  const out = zeroed(SIZEOF_OPEN_OUT);
+  putI64(out, handle, 0);
+  out.writeUInt32LE(openFlags, 8);
   return out;
+}
+
+/** `fuse_open_out` of a file. */
+export function openOut(opened: { handle: number; keepCache: boolean; directIo: boolean }): Buffer {
+  const { handle, keepCache, directIo } = opened;
+  return handleOut(handle, (keepCache ? FOPEN_KEEP_CACHE : 0) | (directIo ? FOPEN_DIRECT_IO : 0));
+}
+
+const LISTING_FLAGS = { none: 0, fill: FOPEN_CACHE_DIR, keep: FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE } as const;
+
+/** `fuse_open_out` of a directory: without FOPEN_KEEP_CACHE the kernel drops the listing it has. */
+export function opendirOut(handle: number, listing: keyof typeof LISTING_FLAGS): Buffer {
+  return handleOut(handle, LISTING_FLAGS[listing]);
 }
 
 /** `fuse_write_out`, of WRITE and COPY_FILE_RANGE. */
 export function writeOut(size: number): Buffer {
-  const out = Buffer.alloc(SIZEOF_WRITE_OUT);
+  const out = zeroed(SIZEOF_WRITE_OUT);
   out.writeUInt32LE(size, 0);
   return out;
 }
@@ -129,7 +147,7 @@ export function lseekOut(offset: number): Buffer {
 
 /** `fuse_statfs_out`. */
 export function statfsOut(stats: FileSystemStats): Buffer {
-  const out = Buffer.alloc(SIZEOF_STATFS_OUT);
+  const out = zeroed(SIZEOF_STATFS_OUT);
   putI64(out, stats.blocks, 0);
   putI64(out, stats.bfree, 8);
   putI64(out, stats.bavail, 16);
@@ -142,7 +160,7 @@ export function statfsOut(stats: FileSystemStats): Buffer {
 }
 
 function notification(code: number, length: number): Buffer {
-  const out = Buffer.alloc(SIZEOF_OUT_HEADER + length);
+  const out = zeroed(SIZEOF_OUT_HEADER + length);
   out.writeUInt32LE(out.length, 0);
   out.writeInt32LE(code, 4);
   return out;

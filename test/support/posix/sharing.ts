@@ -61,8 +61,8 @@ export const sharingCases: Suite = {
     assert.equal((await readFile(path, 'utf8')).split('\n').length, 241);
   },
   'handles: what is truncated, written and read back by several at once': async (dir) => {
-    const loops = Array.from({ length: 3 }, async (_, who) => {
-      const path = await made(join(dir, `f${who}`));
+    const paths = await Promise.all([0, 1, 2].map((who) => made(join(dir, `f${who}`))));
+    const loops = paths.map(async (path, who) => {
       for (let n = 0; n < 30; n++) {
         await using(path, 'r+', async (file) => {
           await file.truncate(5_000);

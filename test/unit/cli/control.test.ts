@@ -29,6 +29,8 @@ const STATUS: MountStatus = {
   since: 1_000_000,
   driver: 'mount',
   server: 'OpenSSH_9',
+  connections: 1,
+  lanes: 0,
   filesystem: { openHandles: 0 },
   kernel: { inFlight: 0 },
 };

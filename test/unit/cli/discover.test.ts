@@ -43,6 +43,8 @@ async function pretend(runtime: string, mountpoint: string, pid: number): Promis
     since: 0,
     driver: 'mount',
     server: 'OpenSSH_9',
+    connections: 1,
+    lanes: 0,
     filesystem: {},
     kernel: {},
   };

@@ -15,6 +15,15 @@ describe('options for each layer', () => {
     expect(fs).toMatchObject({ statTtl: 5000, dirTtl: 5000, linkTtl: 7000, attrTtl: 500, readOnly: true });
   });
 
+  it('lets the kernel trust as long as the filesystem, unless told otherwise', () => {
+    expect(fsOptions(options(''))).toMatchObject({ attrTtl: 20_000, entryTtl: 20_000 });
+    expect(fsOptions(options('dcache_stat_timeout=7'))).toMatchObject({ attrTtl: 7000, entryTtl: 7000 });
+    expect(fsOptions(options('attr_timeout=0,entry_timeout=3'))).toMatchObject({
+      attrTtl: 0,
+      entryTtl: 3000,
+    });
+  });
+
   it('trusts nothing without the directory cache', () => {
     expect(fsOptions(options('dir_cache=no'))).toMatchObject({
       statTtl: 0,

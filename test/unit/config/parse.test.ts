@@ -65,11 +65,14 @@ describe('what the words mean', () => {
       dcacheStatTimeout: 20,
       dcacheLinkTimeout: 20,
       dcacheDirTimeout: 20,
-      dcacheMaxSize: 10_000,
+      dcacheMaxSize: 200_000,
       cacheSize: 128 * 2 ** 20,
       dirtyLimit: 32 * 2 ** 20,
-      readahead: 8 * 2 ** 20,
+      readahead: 16 * 2 ** 20,
       maxRead: null,
+      maxConns: 2,
+      attrTimeout: null,
+      entryTimeout: null,
     } satisfies Partial<MountOptions>);
   });
 
@@ -107,6 +110,7 @@ describe('what the words mean', () => {
     ['no_readahead', { readahead: 0 }],
     ['readahead=1M,no_readahead', { readahead: 0 }],
     ['max_read=65536', { maxRead: 65536 }],
+    ['max_conns=16', { maxConns: 16 }],
     ['idmap=user,uid=1000,gid=0,umask=022', { idmap: 'user', uid: 1000, gid: 0, umask: 0o22 }],
     ['sftp_server=sudo /usr/lib/sftp-server', { sftpServer: 'sudo /usr/lib/sftp-server' }],
     ['modules=subdir,subdir=srv', { subdir: 'srv' }],
@@ -139,7 +143,7 @@ describe('what is refused', () => {
     ['cache_size=1K', "option 'cache_size' cannot be '1K': the range is 1M to 64G"],
     [
       'cache_size=lots',
-      "option 'cache_size' cannot be 'lots': it is a number of bytes, with K, M or G if you like",
+      "option 'cache_size' cannot be 'lots': it is a number of bytes, with K, M or G if you like, from 1M to 64G",
     ],
     ['umask=888', "option 'umask' cannot be '888': it is an octal number from 0 to 777"],
     ['idmap=me', "option 'idmap' cannot be 'me': it is one of none, user"],
@@ -154,7 +158,6 @@ describe('what is refused', () => {
     ['uidfile=/x', "option 'uidfile' is not supported yet"],
     ['ProxyJump=bastion', "option 'ProxyJump' is not supported yet"],
     ['proxycommand=nc', "option 'proxycommand' is not supported yet"],
-    ['max_conns=4', "option 'max_conns' is not supported yet"],
     ['modules=iconv', "option 'modules=iconv' is not supported: Remora passes names through as bytes"],
     ['from_code=latin1', "option 'from_code' is not supported: Remora passes names through as bytes"],
     ['modules=evil', "unknown module 'evil': the one there is, is 'subdir'"],
@@ -163,6 +166,34 @@ describe('what is refused', () => {
   ])('%s', (text, message) => {
     expect(() => parse(text)).toThrow(OptionError);
     expect(() => parse(text)).toThrow(new OptionError(message));
+  });
+
+  test.each<[string, readonly string[], string]>([
+    ['max_conns', ['0', '17', '99'], 'the range is 1 to 16'],
+    ['max_conns', ['-1', '1.5', 'NaN', '', '9'.repeat(40)], 'it is a whole number from 1 to 16'],
+    ['cache_size', ['0', '1k', '1048575', '65g', '999999999999g'], 'the range is 1M to 64G'],
+    ['cache_size', ['-5', 'NaN', '1e9', '1.5M', '1T', '9'.repeat(40), ''], 'from 1M to 64G'],
+    ['dirty_limit', ['0', '512k', '5g'], 'the range is 1M to 4G'],
+    ['dirty_limit', ['-1', 'Infinity'], 'from 1M to 4G'],
+    ['readahead', ['2g', '1048577k'], 'the range is 0 to 1G'],
+    ['readahead', ['-1', '-1M', '0x10'], 'from 0 to 1G'],
+    ['max_read', ['0', '4095', '2M'], 'the range is 4K to 1M'],
+    ['max_write', ['0', '1', '2M'], 'the range is 4K to 1M'],
+    ['max_write', ['-4096'], 'from 4K to 1M'],
+    ['dcache_max_size', ['0', '10000001'], 'the range is 1 to 10000000'],
+    ['attr_timeout', ['86401', '999999999999'], 'the range is 0 to 86400'],
+    ['entry_timeout', ['-1', 'NaN', '1e3', 'Infinity', ''], 'it is a number of seconds from 0 to 86400'],
+    ['ConnectTimeout', ['0', '0.5', '100000'], 'the range is 1 to 86400'],
+    ['ServerAliveInterval', ['0.5', '-1'], 'it is a whole number from 0 to 86400'],
+    ['ServerAliveCountMax', ['0', '1001'], 'the range is 1 to 1000'],
+    ['NumberOfPasswordPrompts', ['0', '101'], 'the range is 1 to 100'],
+    ['uid', ['-1', '4294967295'], '0 to 4294967294'],
+  ])('impossible values of %s: %j', (name, values, allowed) => {
+    for (const value of values) {
+      expect(() => parse(`${name}=${value}`), value).toThrow(OptionError);
+      expect(() => parse(`${name}=${value}`), value).toThrow(`option '${name}' cannot be '${value}': `);
+      expect(() => parse(`${name}=${value}`), value).toThrow(allowed);
+    }
   });
 
   test('no input makes it throw anything but an OptionError', () => {

@@ -2,7 +2,7 @@
  * An open or lookup that crosses a change of ours on its way: whatever the order in which the server answers, what was
  * changed stays changed. Answers come one by one, and all in one chunk as from a socket under load.
  */
-import { readFile, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
@@ -135,6 +135,22 @@ describe.each([
       ]);
       expect((await fs.lookup(path('f'))).attributes).not.toBeNull();
       await fs.release(handle);
+    });
+
+    it('a removed directory does not bring it back, nor does a listing', async () => {
+      const { fs, disk, after } = await direct();
+      await mkdir(join(disk, 'd'));
+      const held = deferred<void>();
+      after.set('readdir', () => held.promise);
+      const listing = fs.opendir(path(''));
+      await fs.lookup(path('d'));
+      await fs.rmdir(path('d'));
+      after.clear();
+      held.resolve();
+      await fs.releasedir((await listing).handle);
+      const { handle } = await fs.opendir(path(''));
+      expect((await fs.readdir(handle, true)).entries).toEqual([]);
+      await fs.releasedir(handle);
     });
 
     it('an unlink does not bring the name back, nor does a listing', async () => {

@@ -89,6 +89,16 @@ describe('attributes', () => {
     });
   });
 
+  it('cost no question when only the modification time is set: the access time is known', async () => {
+    const { fs, disk, requests } = await direct();
+    await writeFile(join(disk, 'f'), 'x');
+    const before = (await fs.lookup(path('f'))).attributes;
+    requests.length = 0;
+    const { attributes } = await fs.setattr({ path: path('f'), handle: null }, { mtime: 2000 });
+    expect(attributes).toMatchObject({ atime: before?.atime, mtime: 2000 });
+    expect(requests).toEqual(['setstat', 'lstat']);
+  });
+
   it('take the local clock for UTIME_NOW', async () => {
     const { fs, disk, clock } = await direct();
     await writeFile(join(disk, 'f'), 'x');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { descriptorIn } from '../../../src/fuse/libc.js';
 import { explainHelper } from '../../../src/fuse/mount/helper.js';
-import { descriptorIn } from '../../../src/fuse/mount/libc.js';
 import { parseFuseMounts } from '../../../src/fuse/mount/mounts.js';
 import { helperOptions, mountData, mountFlags } from '../../../src/fuse/mount/options.js';
 import { hasSysAdmin } from '../../../src/fuse/mount/privileges.js';

@@ -47,8 +47,34 @@ describe('notifications', () => {
     notifier.invalidateEntry(ascii('other/f'));
     notifier.invalidateData(ascii('d/other'));
     notifier.invalidateData(ascii('other'));
+    notifier.invalidateAttributes(ascii('d/other'));
+    notifier.invalidateAttributes(ascii('other/f'));
     await settle();
     expect(sent).toEqual([]);
+  });
+
+  it('attributes are taken back without the pages, and apart from them', async () => {
+    const { file, sent, gates, notifier } = setup();
+    notifier.invalidateAttributes(ascii('d/f'));
+    notifier.invalidateData(ascii('d/f'));
+    await settle();
+    gates[0]?.resolve();
+    await settle();
+    expect(sent).toEqual([invalInode(file.id, false), invalInode(file.id, true)]);
+  });
+
+  it('many at once of which the kernel knows few cost little and send little', async () => {
+    const { nodes, dir, sent, gates, notifier } = setup();
+    const known = nodes.lookup(dir, ascii('known'), 0o100644);
+    const before = nodes.size;
+    for (let index = 0; index < 100_000; index++) notifier.invalidateAttributes(ascii(`d/entry-${index}`));
+    for (let times = 0; times < 3; times++) notifier.invalidateAttributes(ascii('d/known'));
+    await settle();
+    gates[0]?.resolve();
+    await settle();
+    expect(nodes.size).toBe(before);
+    expect(sent).toEqual([invalInode(known.id, false), invalInode(known.id, false)]);
+    expect(notifier.queued).toBe(0);
   });
 
   it('a name that is another file’s is taken from its node at once', async () => {

@@ -83,6 +83,14 @@ const GOLDEN: Readonly<Record<string, readonly [Buffer, readonly Row[]]>> = {
       ['00000000', 'padding'],
     ],
   ],
+  'fuse_open_out of a directory': [
+    encode.opendirOut(7, 'keep'),
+    [
+      ['0700000000000000', 'fh 7'],
+      ['0a000000', 'FOPEN_KEEP_CACHE|FOPEN_CACHE_DIR'],
+      ['00000000', 'padding'],
+    ],
+  ],
   fuse_write_out: [
     encode.writeOut(0xfffff000),
     [

@@ -83,12 +83,13 @@ describe('dispatch', () => {
   it('remembers a missing name for as long as it may', async () => {
     let entryTtl = 1500;
     const { call } = serve({ lookup: async () => ({ attributes: null, attrTtl: 0, entryTtl }) });
-    const negative = await call(OPCODE.LOOKUP, 1, cstring('x'));
-    expect(negative.error).toBe(0);
-    expect(negative.payload.readBigUInt64LE(0)).toBe(0n);
-    expect(negative.payload.readBigUInt64LE(16)).toBe(1n);
+    const missing = async () => {
+      const { error, payload } = await call(OPCODE.LOOKUP, 1, cstring('x'));
+      return { error, nodeid: payload.readBigUInt64LE(0), seconds: payload.readBigUInt64LE(16) };
+    };
+    expect(await missing()).toEqual({ error: 0, nodeid: 0n, seconds: 1n });
     entryTtl = 0;
-    expect((await call(OPCODE.LOOKUP, 1, cstring('x'))).error).toBe(ENOENT);
+    expect(await missing()).toEqual({ error: 0, nodeid: 0n, seconds: 0n });
   });
 
   it('passes the errno of a failure, and EIO for what is our own fault', async () => {
@@ -321,15 +322,21 @@ describe('the end', () => {
     expect(session.stats()).toMatchObject({ state: 'ended', inFlight: 0, openFiles: 0, openDirectories: 0 });
   });
 
-  it('gives back a handle whose reply the kernel did not take', async () => {
+  it('gives back a handle whose reply the kernel did not take, and forgets it', async () => {
     const release = vi.fn(async () => undefined);
-    const { call, transport } = serve({
+    const releasedir = vi.fn(async () => undefined);
+    const { call, transport, session } = serve({
       open: async () => ({ handle: 7, keepCache: false, directIo: false, staleAttributes: false }),
+      opendir: async () => ({ handle: 8, keepCache: false }),
       release,
+      releasedir,
     });
     transport.accepts = false;
     await call(OPCODE.OPEN, 1, u32(0), u32(0));
+    await call(OPCODE.OPENDIR, 1, u32(0), u32(0));
     expect(release).toHaveBeenCalledWith(7);
+    expect(releasedir).toHaveBeenCalledWith(8);
+    expect(session.stats()).toMatchObject({ openFiles: 0, openDirectories: 0 });
   });
 });
 

@@ -2,7 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ascii, type ByteString } from '../../../src/base/bytes.js';
 import { linkCountOf, readAttributes, writeAttributes } from '../../../src/sftp/attributes.js';
-import { EXTENSION_REVISIONS, SSH_FXP_EXTENDED, SSH_FXP_STATUS } from '../../../src/sftp/constants.js';
+import {
+  EXTENSION_REVISIONS,
+  SSH_FXP_EXTENDED,
+  SSH_FXP_STATUS,
+  SSH_FXP_WRITE,
+} from '../../../src/sftp/constants.js';
 import { ProtocolError } from '../../../src/sftp/errors.js';
 import {
   decodeLimits,
@@ -35,7 +40,9 @@ function truncations(body: Buffer): Buffer[] {
 
 describe('requests', () => {
   it.each(REQUESTS)('$name is encoded to its bytes', ({ request, bytes }) => {
-    expect(encodeRequest(ID, request).toString('hex')).toBe(bytes.toString('hex'));
+    const data = request.type === SSH_FXP_WRITE ? request.data : Buffer.alloc(0);
+    const sent = Buffer.concat([encodeRequest(ID, request), data]);
+    expect(sent.toString('hex')).toBe(bytes.toString('hex'));
   });
 
   it.each(REQUESTS)('$name is decoded from its bytes', ({ request, bytes }) => {
@@ -337,33 +344,61 @@ describe('the frame splitter', () => {
     }),
   );
 
+  /** The packets of a stream that comes in `chunks`. */
+  function split(...chunks: readonly Buffer[]): Buffer[] {
+    const found: Buffer[] = [];
+    const splitter = new FrameSplitter((packet) => found.push(packet));
+    for (const chunk of chunks) splitter.push(chunk);
+    return found;
+  }
+
   it('finds packets split at every byte', () => {
     for (let at = 0; at <= stream.length; at++) {
-      const splitter = new FrameSplitter();
-      const found = [...splitter.push(stream.subarray(0, at)), ...splitter.push(stream.subarray(at))];
+      const found = split(stream.subarray(0, at), stream.subarray(at));
       if (!Buffer.concat(found).equals(Buffer.concat(packets))) expect.fail(`split at ${at}`);
       expect(found.map((packet) => packet.length)).toEqual([1, 13, 3000]);
     }
   });
 
   it('finds packets that come byte by byte', () => {
-    const splitter = new FrameSplitter();
-    const found = [...stream].flatMap((byte) => splitter.push(Buffer.from([byte])));
-    expect(found).toEqual(packets);
+    expect(split(...[...stream].map((byte) => Buffer.from([byte])))).toEqual(packets);
   });
 
   it('copies nothing of a packet that came whole', () => {
-    const [first] = new FrameSplitter().push(stream);
-    expect(first?.buffer).toBe(stream.buffer);
+    expect(split(stream)[0]?.buffer).toBe(stream.buffer);
   });
 
   it('length zero is refused', () => {
-    expect(() => new FrameSplitter().push(Buffer.alloc(4))).toThrow(ProtocolError);
+    expect(() => split(Buffer.alloc(4))).toThrow(ProtocolError);
   });
 
   it('a length over the bound is refused at once, one at the bound is not', () => {
-    expect(() => new FrameSplitter(10).push(Buffer.from([0, 0, 0, 11]))).toThrow(ProtocolError);
-    expect(new FrameSplitter(10).push(Buffer.from([0, 0, 0, 10]))).toEqual([]);
-    expect(() => new FrameSplitter().push(Buffer.from([0xff, 0xff, 0xff, 0xff]))).toThrow(ProtocolError);
+    const bounded = () => new FrameSplitter(() => expect.fail('a packet'), { maxLength: 10 });
+    expect(() => bounded().push(Buffer.from([0, 0, 0, 11]))).toThrow(ProtocolError);
+    bounded().push(Buffer.from([0, 0, 0, 10]));
+    expect(() => split(Buffer.from([0xff, 0xff, 0xff, 0xff]))).toThrow(ProtocolError);
+  });
+
+  it('diverts what follows a head, wherever the stream is split, and asks once for each packet', () => {
+    const heads: string[] = [];
+    for (let at = 0; at <= stream.length; at++) {
+      const order: string[] = [];
+      const splitter = new FrameSplitter((packet) => order.push(`a packet of ${packet.length}`), {
+        divert: (head, rest) => {
+          heads.push(`${head.toString('latin1')}+${rest}`);
+          if (head[0] !== 's'.charCodeAt(0)) return null;
+          const pieces: Buffer[] = [];
+          return {
+            write: (piece) => pieces.push(Buffer.from(piece)),
+            end: () => order.push(Buffer.concat(pieces).toString()),
+          };
+        },
+      });
+      splitter.push(stream.subarray(0, at));
+      splitter.push(stream.subarray(at));
+      expect(order).toEqual(['a packet of 1', 'cket', 'a packet of 3000']);
+    }
+    expect(new Set(heads)).toEqual(new Set(['second pa+4', `${'\x07'.repeat(9)}+2991`]));
+    expect(heads).toHaveLength(2 * (stream.length + 1));
   });
 });

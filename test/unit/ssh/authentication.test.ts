@@ -256,8 +256,14 @@ test('the debug log shows the login and no secret', async () => {
       interactive: { question: 'Code: ', answer: '424242' },
     });
     const identityFiles = [ssh.keyFile(lockedKey.private)];
-    await ssh.login(server, { identityFiles }, person('open sesame'));
-    await ssh.login(server, { password: PASSWORD, preferredAuthentications: ['password'] });
+    const { signal } = new AbortController();
+    for (const first of [
+      await ssh.login(server, { identityFiles }, person('open sesame')),
+      await ssh.login(server, { password: PASSWORD, preferredAuthentications: ['password'] }),
+    ]) {
+      const second = await first.again?.(signal);
+      await second?.close();
+    }
     await ssh.login(server, { preferredAuthentications: ['keyboard-interactive'] }, person('424242'));
   } finally {
     createDebug.disable();

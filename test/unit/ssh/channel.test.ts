@@ -2,24 +2,27 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { printable } from '../../../src/base/printable.js';
 import { coalesce } from '../../../src/ssh/channel.js';
+import { PACKET } from '../../../src/ssh/outgoing.js';
 
-test('coalescing keeps every byte in order, and joins small neighbours', () => {
+test('batches keep every byte in order, and fill every packet but the last', () => {
   fc.assert(
-    fc.property(fc.array(fc.integer({ min: 0, max: 40_000 }), { maxLength: 20 }), (sizes) => {
+    fc.property(fc.array(fc.integer({ min: 0, max: 100_000 }), { maxLength: 20 }), (sizes) => {
       const chunks = sizes.map((size, i) => Buffer.alloc(size, i));
       const batches = coalesce(chunks);
       expect(Buffer.concat(batches).equals(Buffer.concat(chunks))).toBe(true);
-      for (const [i, batch] of batches.entries()) {
-        const next = batches[i + 1];
-        if (next !== undefined) expect(batch.length + next.length).toBeGreaterThan(32 * 1024);
-      }
+      for (const batch of batches.slice(0, -1)) expect(batch.length % PACKET).toBe(0);
+      for (const batch of batches) expect(batch.length).toBeGreaterThan(0);
     }),
   );
 });
 
-test('a large chunk is not copied', () => {
-  const large = Buffer.alloc(100_000);
-  expect(coalesce([Buffer.from('header'), large])[1]).toBe(large);
+test('of a large chunk only what shares a packet with another is copied', () => {
+  const large = Buffer.alloc(255 * 1024);
+  const [joined, ...rest] = coalesce([Buffer.from('header'), large]);
+  expect(joined).toHaveLength(PACKET);
+  expect(rest.every((batch) => batch.buffer === large.buffer)).toBe(true);
+  const header = Buffer.alloc(PACKET - 1);
+  expect(coalesce([header])[0]?.buffer).toBe(header.buffer);
 });
 
 test('attack: text that would move the cursor, set the title or reverse the line', () => {

@@ -22,7 +22,8 @@ function receive(stream: Duplex, length: number): Promise<Buffer> {
   let missing = length;
   return new Promise((resolve) => {
     const take = (data: Buffer) => {
-      received.push(data);
+      // The memory is used again.
+      received.push(Buffer.from(data));
       missing -= data.length;
       if (missing > 0) return;
       stream.removeListener('data', take);
@@ -96,6 +97,17 @@ describe('the SFTP channel', () => {
     for (const part of parts) stream.write(part);
     stream.uncork();
     expect((await receive(stream, whole.length)).equals(whole)).toBe(true);
+  });
+
+  test('new keys in the middle of transfers lose no byte', async () => {
+    const server = await ssh.serve();
+    const stream = await (await ssh.login(server, { password: PASSWORD })).openSftp();
+    const bytes = Buffer.from(Uint32Array.from({ length: 1 << 20 }, (_, i) => i * 2654435761).buffer);
+    for (let round = 0; round < 3; round++) {
+      const echoed = echo(stream, bytes);
+      server.rekey();
+      expect((await echoed).equals(bytes)).toBe(true);
+    }
   });
 
   test('destroying it leaves the connection usable', async () => {

@@ -1,7 +1,7 @@
 /**
  * The functions of the C library that Node lacks, called through koffi. Everything that may wait runs
- * in the thread pool; what is called on the event loop cannot block (a socket pair, a receive that does not
- * wait). Every buffer passed is held by the caller until the call has returned.
+ * in the thread pool; what is called on the event loop cannot block (a socket pair, a receive or a read that
+ * does not wait). Every buffer passed is held by the caller until the call has returned.
  */
 import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
@@ -27,6 +27,7 @@ interface Libc {
   readonly umount2: Async<[Buffer, number]>;
   readonly socketpair: (domain: number, type: number, protocol: number, pair: Int32Array) => number;
   readonly recvmsg: (fd: number, message: Buffer, flags: number) => number;
+  readonly read: (fd: number, buffer: Buffer, length: number) => number;
 }
 
 let loaded: Libc | null = null;
@@ -43,6 +44,7 @@ function libc(): Libc {
       umount2: self.func('int umount2(const uint8_t *target, int flags)'),
       socketpair: self.func('int socketpair(int domain, int type, int protocol, _Out_ int *pair)'),
       recvmsg: self.func('long recvmsg(int fd, uint8_t *message, int flags)'),
+      read: self.func('long read(int fd, uint8_t *buffer, size_t length)'),
     };
   }
   return loaded;
@@ -111,6 +113,29 @@ export function socketPair(): readonly [number, number] {
     throw new LibcError('socketpair', koffi.errno());
   }
   return [pair[0] ?? -1, pair[1] ?? -1];
+}
+
+/** A running watch of a descriptor; `stop` before the descriptor is closed, and once. */
+export interface Watch {
+  stop(): void;
+}
+
+/**
+ * Makes `fd` non-blocking and calls `onReadable` once in every turn of the event loop that finds it readable,
+ * or failed, until `stop`: the loop's own epoll waits for it, no thread does. `fd` may be of any kind that poll(2)
+ * knows. A failed one is told once.
+ */
+export function watchReadable(fd: number, onReadable: () => void): Watch {
+  // koffi calls back outside of Node's callback scopes, where no promise would go on: an immediate of the same
+  // turn is inside one.
+  const handle = koffi.node.poll(fd, { readable: true }, () => setImmediate(onReadable));
+  return { stop: () => handle.close() };
+}
+
+/** read(2) of a non-blocking descriptor: how many bytes came, or the errno as a negative number. Never throws. */
+export function readNow(fd: number, buffer: Buffer): number {
+  const length = libc().read(fd, buffer, buffer.length);
+  return length < 0 ? -koffi.errno() : length;
 }
 
 /** The descriptor in the control data of a received message (`struct cmsghdr`), or null. */

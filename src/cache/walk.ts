@@ -1,0 +1,80 @@
+/**
+ * Which directories will a program that walks a tree list next? Programs go depth first, and through the
+ * children of a directory either as it lists them (find, du, rm) or sorted (ls -R, rsync, git); some leave
+ * hidden ones out. Everything here is a pure rule; who lists ahead is in `fs/listing-ahead.ts`.
+ */
+import type { ByteString } from '../base/bytes.js';
+import { joinPath, nameOf, type Path, parentOf, ROOT } from '../base/path.js';
+
+/** The order in which a program visits a directory's children. */
+export type Order = 'listed' | 'sorted';
+
+/** The subdirectories of a directory, none if it was not listed. */
+export type Subdirectories = (directory: Path, order: Order) => readonly ByteString[];
+
+/** How many directories may be listed ahead and not used yet. */
+export const FIRST_WINDOW = 2;
+const LAST_WINDOW = 64;
+
+/** The window after one listed ahead was used: by one for each, it doubles with each round trip. */
+export function grown(window: number): number {
+  return Math.min(LAST_WINDOW, window + 1);
+}
+
+/** The window after a directory was wanted that was not foreseen. */
+export function shrunk(window: number): number {
+  return Math.max(FIRST_WINDOW, Math.floor(window / 2));
+}
+
+/** Does `name` come next after `previous` (null or gone: is it the first), if hidden names may be left out? */
+function isNext(name: ByteString, previous: ByteString | null, names: readonly ByteString[]): boolean {
+  const at = names.indexOf(name);
+  const after = previous === null ? -1 : names.indexOf(previous);
+  if (at <= after) return false;
+  for (let between = after + 1; between < at; between += 1) {
+    if (!names[between]?.startsWith('.')) return false;
+  }
+  return true;
+}
+
+/** The order in which `name` follows `previous` among the children of `directory`, preferably `order`; or null. */
+export function orderOf(
+  directory: Path,
+  name: ByteString,
+  previous: ByteString | null,
+  order: Order,
+  subdirectories: Subdirectories,
+): Order | null {
+  if (isNext(name, previous, subdirectories(directory, order))) return order;
+  const other = order === 'listed' ? 'sorted' : 'listed';
+  return isNext(name, previous, subdirectories(directory, other)) ? other : null;
+}
+
+/** What comes after `from` in a walk of the tree `root`, as far as its directories are known. */
+export function* upcoming(
+  from: Path,
+  root: Path,
+  order: Order,
+  subdirectories: Subdirectories,
+): Generator<Path> {
+  yield* below(from, order, subdirectories);
+  for (let at = from; at !== root && at !== ROOT; at = parentOf(at)) {
+    const parent = parentOf(at);
+    const siblings = subdirectories(parent, order);
+    for (let next = siblings.indexOf(nameOf(at)) + 1; next < siblings.length; next += 1) {
+      const name = siblings[next];
+      if (name !== undefined) yield* withBelow(joinPath(parent, name), order, subdirectories);
+    }
+  }
+}
+
+function* below(directory: Path, order: Order, subdirectories: Subdirectories): Generator<Path> {
+  for (const name of subdirectories(directory, order)) {
+    yield* withBelow(joinPath(directory, name), order, subdirectories);
+  }
+}
+
+function* withBelow(directory: Path, order: Order, subdirectories: Subdirectories): Generator<Path> {
+  yield directory;
+  yield* below(directory, order, subdirectories);
+}

@@ -1,0 +1,179 @@
+/**
+ * Lists directories before a program opens them. A walk is seen when a directory is opened right after its
+ * parent, as the first of its children, or as the next after the one before; a single `ls` is none. From then
+ * on the directories that come next are listed, as many as the walk's window: it grows with every one that
+ * was used and shrinks when another was wanted instead, and what is listed and not used yet counts against it.
+ * So a walk that ends early leaves little behind, and nothing is listed without somebody going on.
+ */
+import { LRUCache } from 'lru-cache';
+import type { ByteString } from '../base/bytes.js';
+import type { Clock } from '../base/clock.js';
+import { logger } from '../base/log.js';
+import { nameOf, type Path, parentOf, ROOT } from '../base/path.js';
+import { FIRST_WINDOW, grown, type Order, orderOf, shrunk, upcoming } from '../cache/walk.js';
+import type { Namespace } from './namespace.js';
+
+const log = logger('names');
+
+/** A walk whose last step is longer ago than this, in milliseconds, is over. */
+const PAUSE = 5000;
+/** Listings under way at a time, of all walks. */
+const MAX_IN_FLIGHT = 64;
+/** Names in listings that were not used yet, of all walks. */
+const MAX_NAMES = 50_000;
+/** Beyond its window a walk looks past so many directories that are known already for one that is not. */
+const HORIZON = 16;
+/** Directories of which it is remembered that they were opened. */
+const MAX_VISITS = 1024;
+
+interface Walk {
+  readonly root: Path;
+  order: Order;
+  window: number;
+  /** The directory opened last, and when. */
+  position: Path;
+  at: number;
+  /** Listed ahead, or being so, and not used yet. */
+  readonly ahead: Set<Path>;
+  /** What could not be listed ahead is not tried again. */
+  readonly failed: Set<Path>;
+}
+
+interface Visit {
+  readonly at: number;
+  walk: Walk | null;
+  /** The child opened last. */
+  child: ByteString | null;
+}
+
+interface Ahead {
+  readonly walk: Walk;
+  readonly at: number;
+  names: number;
+}
+
+export class ListingAhead {
+  readonly #names: Namespace;
+  readonly #clock: Clock;
+  /** For how long a listing can be used; 0: not at all. */
+  readonly #lifetime: number;
+  readonly #visits = new LRUCache<Path, Visit>({ max: MAX_VISITS });
+  /** Oldest first. */
+  readonly #ahead = new Map<Path, Ahead>();
+  #heldNames = 0;
+  #inFlight = 0;
+  #used = 0;
+  #unused = 0;
+
+  constructor(names: Namespace, clock: Clock, lifetime: number) {
+    this.#names = names;
+    this.#clock = clock;
+    this.#lifetime = lifetime;
+  }
+
+  /** A program opens this directory; its own listing was asked for already. */
+  opened(path: Path): void {
+    if (this.#lifetime <= 0) return;
+    const now = this.#clock.monotonic();
+    this.#sweep(now);
+    const foreseen = this.#take(path);
+    if (foreseen !== undefined) {
+      this.#used += 1;
+      foreseen.walk.window = grown(foreseen.walk.window);
+    }
+    const walk = this.#step(path, now);
+    this.#visits.set(path, { at: now, walk, child: null });
+    if (walk === null) return;
+    if (foreseen === undefined && this.#names.listed(path) === undefined) walk.window = shrunk(walk.window);
+    walk.position = path;
+    walk.at = now;
+    this.#fill(walk);
+  }
+
+  /** The listing of a directory that was opened is there: its children may come next. */
+  listed(path: Path): void {
+    const walk = this.#visits.peek(path)?.walk;
+    if (walk) this.#fill(walk);
+  }
+
+  /** The walk that opening `path` is a step of. */
+  #step(path: Path, now: number): Walk | null {
+    if (path === ROOT) return null;
+    const parent = parentOf(path);
+    const visit = this.#visits.get(parent);
+    if (visit === undefined || now - Math.max(visit.at, visit.walk?.at ?? 0) > PAUSE) return null;
+    const { walk, child } = visit;
+    visit.child = nameOf(path);
+    const order = orderOf(parent, visit.child, child, walk?.order ?? 'listed', this.#subdirectories);
+    if (walk === null && order !== null) visit.walk = newWalk(parent, path, order, now);
+    else if (walk !== null && order !== null) walk.order = order;
+    return visit.walk;
+  }
+
+  #fill(walk: Walk): void {
+    let passed = 0;
+    for (const path of upcoming(walk.position, walk.root, walk.order, this.#subdirectories)) {
+      if (walk.ahead.size >= walk.window || passed > walk.window + HORIZON) return;
+      if (this.#inFlight >= MAX_IN_FLIGHT || this.#heldNames >= MAX_NAMES) return;
+      const isDone = this.#ahead.has(path) || walk.failed.has(path) || this.#names.listed(path) !== undefined;
+      if (isDone || this.#names.isListing(path)) passed += 1;
+      else void this.#list(path, walk);
+    }
+  }
+
+  async #list(path: Path, walk: Walk): Promise<void> {
+    const ahead: Ahead = { walk, at: this.#clock.monotonic(), names: 0 };
+    this.#ahead.set(path, ahead);
+    walk.ahead.add(path);
+    this.#inFlight += 1;
+    try {
+      const names = await this.#names.listAhead(path);
+      if (this.#ahead.get(path) === ahead) {
+        ahead.names = names;
+        this.#heldNames += names;
+      }
+    } catch (error) {
+      log('listing ahead: %s', error);
+      walk.failed.add(path);
+      if (this.#ahead.get(path) === ahead) this.#take(path);
+    }
+    this.#inFlight -= 1;
+    this.#fill(walk);
+  }
+
+  #take(path: Path): Ahead | undefined {
+    const ahead = this.#ahead.get(path);
+    if (ahead === undefined) return undefined;
+    this.#ahead.delete(path);
+    ahead.walk.ahead.delete(path);
+    this.#heldNames -= ahead.names;
+    return ahead;
+  }
+
+  /** What was not used while it could be was listed in vain. */
+  #sweep(now: number): void {
+    const before = this.#unused;
+    for (const [path, { walk, at }] of this.#ahead) {
+      if (now - at < this.#lifetime) break;
+      this.#take(path);
+      walk.window = FIRST_WINDOW;
+      this.#unused += 1;
+    }
+    if (this.#unused > before) log('listed ahead: %d used, %d in vain', this.#used, this.#unused);
+  }
+
+  readonly #subdirectories = (path: Path, order: Order): readonly ByteString[] =>
+    this.#names.listed(path)?.subdirectories(order) ?? [];
+}
+
+function newWalk(root: Path, position: Path, order: Order, at: number): Walk {
+  return {
+    root,
+    order,
+    window: FIRST_WINDOW,
+    position,
+    at,
+    ahead: new Set(),
+    failed: new Set(),
+  };
+}

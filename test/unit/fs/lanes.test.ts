@@ -1,0 +1,183 @@
+import { randomBytes } from 'node:crypto';
+import { readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
+import type { FileSystem } from '../../../src/fs/filesystem.js';
+import { type DirectFileSystem, openDirect, path } from '../../support/direct-filesystem.js';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const PIECE = 128 * KIB;
+
+const opened: DirectFileSystem[] = [];
+afterEach(async () => {
+  for (const each of opened.splice(0)) await each.close();
+});
+
+async function direct(lanes = 3): Promise<DirectFileSystem> {
+  const each = await openDirect({ dirtyBytes: 64 * MIB }, {}, { lanes });
+  opened.push(each);
+  return each;
+}
+
+async function readWhole(fs: FileSystem, handle: number, from: number, to: number): Promise<Buffer> {
+  const whole: Buffer[] = [];
+  for (let at = from; at < to; at += PIECE) {
+    const { parts, release } = await fs.read(handle, at, PIECE);
+    whole.push(Buffer.concat(parts));
+    release();
+  }
+  return Buffer.concat(whole);
+}
+
+async function writeWhole(fs: FileSystem, handle: number, data: Buffer): Promise<void> {
+  for (let at = 0; at < data.length; at += PIECE) {
+    await fs.write(handle, at, data.subarray(at, at + PIECE), { fromPageCache: false });
+  }
+}
+
+const count = (requests: readonly string[], name: string) => requests.filter((each) => each === name).length;
+
+describe('a large file', () => {
+  it('is read over further lanes, and the home lane is left to the rest', async () => {
+    const { fs, disk, requests, laneRequests } = await direct();
+    const data = randomBytes(32 * MIB);
+    const half = data.length / 2;
+    await writeFile(join(disk, 'f'), data);
+    const { handle } = await fs.open(path('f'), O_RDONLY);
+    expect((await readWhole(fs, handle, 0, half)).equals(data.subarray(0, half))).toBe(true);
+    await expect.poll(() => count(laneRequests, 'fstat')).toBe(3);
+    await expect.poll(() => fs.status().inFlight).toBe(0);
+    const before = count(requests, 'read');
+    expect((await readWhole(fs, handle, half, data.length)).equals(data.subarray(half))).toBe(true);
+    expect(count(requests, 'read')).toBe(before);
+    expect(count(laneRequests, 'read')).toBeGreaterThan(0);
+    await fs.release(handle);
+    expect(count(laneRequests, 'close')).toBe(3);
+  });
+
+  it('is written over further lanes', async () => {
+    const { fs, disk, laneRequests } = await direct();
+    const data = randomBytes(12 * MIB);
+    const { handle } = await fs.create(path('f'), O_WRONLY | O_CREAT, 0o644);
+    await writeWhole(fs, handle, data);
+    await fs.flush(handle);
+    expect((await readFile(join(disk, 'f'))).equals(data)).toBe(true);
+    expect(count(laneRequests, 'write')).toBeGreaterThan(10);
+    await fs.release(handle);
+  });
+
+  it('keeps to the home lane while it is small', async () => {
+    const { fs, disk, laneRequests } = await direct();
+    await writeFile(join(disk, 'f'), randomBytes(200 * KIB));
+    const { handle } = await fs.open(path('f'), O_RDWR);
+    await readWhole(fs, handle, 0, 200 * KIB);
+    await writeWhole(fs, handle, Buffer.alloc(200 * KIB));
+    await fs.flush(handle);
+    await fs.release(handle);
+    expect(laneRequests).toEqual([]);
+  });
+
+  it('shows the size and time of its last write after a flush', async () => {
+    const { fs, disk } = await direct();
+    const { handle } = await fs.create(path('f'), O_RDWR | O_CREAT, 0o644);
+    await writeWhole(fs, handle, randomBytes(9 * MIB));
+    await fs.write(handle, 9 * MIB, Buffer.from('end'), { fromPageCache: false });
+    await fs.flush(handle);
+    const { attributes } = await fs.getattr({ path: path('f'), handle: null });
+    const there = await stat(join(disk, 'f'));
+    expect(attributes.size).toBe(9 * MIB + 3);
+    expect(attributes.mtime).toBe(Math.floor(there.mtimeMs / 1000));
+    await fs.release(handle);
+  });
+
+  it('is whole when writes overlap each other on lanes that lag', async () => {
+    const write = fc.record({ at: fc.nat(40), length: fc.integer({ min: 1, max: 24 }) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(write, { minLength: 20, maxLength: 60 }), async (writes) => {
+        const { fs, disk } = await direct();
+        const { handle } = await fs.create(path('f'), O_RDWR | O_CREAT, 0o644);
+        // Enough for lanes to be opened, then writes that cut across each other everywhere.
+        const model = Buffer.alloc(4 * MIB, 'm');
+        await writeWhole(fs, handle, model);
+        for (const [number, { at, length }] of writes.entries()) {
+          const data = Buffer.alloc(length * 50_000, number + 1);
+          const offset = at * 45_000;
+          data.copy(model, offset);
+          await fs.write(handle, offset, data.subarray(0, model.length - offset), { fromPageCache: false });
+          if (number % 7 === 0) {
+            const seen = await readWhole(fs, handle, 0, model.length);
+            expect(seen.equals(model)).toBe(true);
+          }
+        }
+        await fs.flush(handle);
+        expect((await readFile(join(disk, 'f'))).equals(model)).toBe(true);
+        await fs.release(handle);
+      }),
+      { numRuns: 8 },
+    );
+  }, 60_000);
+
+  it('survives the loss of its lanes, one after the other, while it is written and read', async () => {
+    const { fs, disk, further } = await direct();
+    const data = randomBytes(24 * MIB);
+    const { handle } = await fs.create(path('f'), O_RDWR | O_CREAT, 0o644);
+    for (let at = 0; at < data.length; at += PIECE) {
+      await fs.write(handle, at, data.subarray(at, at + PIECE), { fromPageCache: false });
+      if (at === 8 * MIB) further[0]?.end();
+      if (at === 16 * MIB) further[1]?.end();
+    }
+    await fs.flush(handle);
+    expect((await readFile(join(disk, 'f'))).equals(data)).toBe(true);
+    await fs.release(handle);
+
+    const again = await fs.open(path('f'), O_RDONLY);
+    const reading = readWhole(fs, again.handle, 0, data.length);
+    further[2]?.end();
+    expect((await reading).equals(data)).toBe(true);
+    await fs.release(again.handle);
+  });
+
+  it('does not use a handle of the file that took its name', async () => {
+    const { fs, disk, beforeLane, laneRequests } = await direct();
+    const data = randomBytes(8 * MIB);
+    await writeFile(join(disk, 'f'), data);
+    await writeFile(join(disk, 'other'), randomBytes(8 * MIB + 1));
+    const { handle } = await fs.open(path('f'), O_RDONLY);
+    beforeLane.set('open', async () => rename(join(disk, 'other'), join(disk, 'f')).catch(() => undefined));
+    expect((await readWhole(fs, handle, 0, data.length)).equals(data)).toBe(true);
+    expect(count(laneRequests, 'open')).toBeGreaterThan(0);
+    expect(count(laneRequests, 'read')).toBe(0);
+    await fs.release(handle);
+    await expect.poll(() => count(laneRequests, 'close')).toBe(count(laneRequests, 'open'));
+  });
+
+  it('does without lanes where the server refuses to open it again, and asks once', async () => {
+    const { fs, disk, beforeLane, laneRequests } = await direct();
+    beforeLane.set('open', () => Promise.reject(new Error('refused')));
+    const data = randomBytes(8 * MIB);
+    const { handle } = await fs.create(path('f'), O_WRONLY | O_CREAT, 0o200);
+    await writeWhole(fs, handle, data);
+    await fs.flush(handle);
+    await fs.release(handle);
+    expect((await readFile(join(disk, 'f'))).equals(data)).toBe(true);
+    expect(count(laneRequests, 'open')).toBe(3);
+  });
+
+  it('is told its error once when a lane cannot write', async () => {
+    const { fs, beforeLane } = await direct();
+    const { handle } = await fs.create(path('f'), O_WRONLY | O_CREAT, 0o644);
+    beforeLane.set('write', () => Promise.reject(new Error('no room')));
+    const told = await (async () => {
+      for (let round = 0; round < 200; round += 1) {
+        await writeWhole(fs, handle, Buffer.alloc(2 * MIB));
+        await fs.flush(handle);
+      }
+      return 'nothing';
+    })().catch((error: { code?: string }) => error.code);
+    expect(told).toBe('EIO');
+    await fs.release(handle);
+  });
+});
