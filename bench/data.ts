@@ -37,8 +37,8 @@ export class Data {
   }
 
   /** The name of a file of `bytes` bytes. */
-  async file(bytes: number): Promise<string> {
-    const name = `file-${bytes}`;
+  async file(bytes: number, which: 'first' | 'second' = 'first'): Promise<string> {
+    const name = `file-${bytes}-${which}`;
     await this.#once(name, () => writeBlocks(this.at(name), bytes));
     return name;
   }

@@ -12,7 +12,7 @@ import { type BenchOptions, parseOptions } from './options.js';
 import { ensurePrograms, peersNamed } from './peers/index.js';
 import type { Peer } from './peers/peer.js';
 import { markdown, targetTable } from './report.js';
-import type { Results } from './results.js';
+import { merged, type Results } from './results.js';
 import { scenariosFor } from './scenarios/index.js';
 import { sizesFor } from './sizes.js';
 import { svg } from './svg.js';
@@ -86,12 +86,18 @@ async function write(options: BenchOptions, results: Results): Promise<void> {
   await writeFile(join(options.out, 'results.svg'), svg(results));
 }
 
+async function load(file: string): Promise<Results> {
+  return JSON.parse(await readFile(file, 'utf8'));
+}
+
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
   if (options.list) return list();
   const { checkTargets } = options;
   const old = typeof checkTargets === 'string' ? checkTargets : null;
-  const results: Results = old === null ? await measured(options) : JSON.parse(await readFile(old, 'utf8'));
+  const earlier = options.add === null ? null : await load(options.add);
+  const found = old === null ? await measured(options) : await load(old);
+  const results = earlier === null ? found : merged(earlier, found);
   if (old === null) {
     await write(options, results);
     print(markdown(results));

@@ -15,6 +15,8 @@ export interface BenchOptions {
   readonly cap: number | null;
   readonly out: string | null;
   readonly json: string | null;
+  /** A results.json to add to. */
+  readonly add: string | null;
   /** Directory that the server serves from; null chooses. */
   readonly data: string | null;
   readonly quick: boolean;
@@ -95,6 +97,12 @@ export function parseOptions(args: readonly string[], command = new Command('ben
       new Option('--out <dir>', 'write results.json, results.md and results.svg there').default(null),
     )
     .addOption(new Option('--json <file>', 'write the results as JSON').default(null))
+    .addOption(
+      new Option(
+        '--add <file>',
+        'keep what an earlier run of this machine measured, but for what this one does',
+      ).default(null),
+    )
     .addOption(
       new Option('--data <dir>', 'where the server keeps its files').default(
         null,

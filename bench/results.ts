@@ -8,6 +8,18 @@ export type Unit = 'MB/s' | '1/s' | 's' | 'ms' | 'CPU s/GiB' | 'MiB';
 
 export type Direction = 'higher' | 'lower';
 
+/** What two runs found together; where both measured a scenario at a round trip, the `later` one counts. */
+export function merged(earlier: Results, later: Results): Results {
+  const again = new Set(later.measurements.map(({ scenario, rtt }) => `${scenario} ${rtt}`));
+  const kept = earlier.measurements.filter(({ scenario, rtt }) => !again.has(`${scenario} ${rtt}`));
+  return {
+    ...later,
+    versions: { ...earlier.versions, ...later.versions },
+    roundTrips: { ...earlier.roundTrips, ...later.roundTrips },
+    measurements: [...kept, ...later.measurements].sort((a, b) => a.rtt - b.rtt),
+  };
+}
+
 /** Values of one metric, one client and one round trip. */
 export interface Measurement {
   readonly scenario: string;

@@ -14,6 +14,8 @@ export interface Shape {
 export interface Sizes {
   /** Bytes of the file that is read and written in sequence. */
   readonly sequential: number;
+  /** It is transferred twice: by a client that was just mounted, and by one that is in use. */
+  readonly twice: boolean;
   /**
    * Bytes written in pieces of 4 KiB. Not more: sshfs sends them without a bound, and OpenSSH's sftp-server falls
    * into moving its own queue about when tens of thousands of requests wait.
@@ -39,6 +41,7 @@ export function sizesFor(rtt: number, quick: boolean): Sizes {
   if (quick) {
     return {
       sequential: far ? 8 * MIB : 128 * MIB,
+      twice: !far,
       smallWrites: far ? MIB : 8 * MIB,
       randomReads: far ? { alone: 20, together: 160 } : { alone: 400, together: 1600 },
       project: { directories: 10, files: 200, bytes: KIB },
@@ -52,13 +55,14 @@ export function sizesFor(rtt: number, quick: boolean): Sizes {
   }
   return {
     sequential: far ? 64 * MIB : GIB,
+    twice: !far,
     smallWrites: far ? 16 * MIB : 32 * MIB,
     randomReads: far ? { alone: 100, together: 1600 } : { alone: 4000, together: 16_000 },
     project: { directories: 100, files: 2000, bytes: KIB },
     small: { directories: 50, files: 1000, bytes: 4 * KIB },
     removed: far ? { directories: 10, files: 200, bytes: KIB } : { directories: 50, files: 1000, bytes: KIB },
     created: 200,
-    load: GIB,
+    load: 2 * GIB,
     probes: 150,
     crowd: 100_000,
   };

@@ -19,7 +19,7 @@ const THREAD_POOL_SIZE = '16';
  * A small young generation, in MiB: buffers that live for one packet are then freed by its cheap collections,
  * which run often, before their size calls for an expensive one.
  */
-const NODE_OPTIONS = ['--max-semi-space-size=2'];
+const NODE_OPTIONS = ['--max-semi-space-size=1'];
 
 export interface Ending {
   readonly exit: ExitName;

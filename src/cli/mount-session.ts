@@ -106,7 +106,6 @@ export class MountSession {
       this.#setState('serving', 'ready');
       this.#events.ready();
       serving.client.onClose((error) => this.#lost(error));
-      serving.lanes.start();
       ending = await this.#serve(serving);
     } catch (error) {
       log('failed: %o', error);
@@ -169,7 +168,7 @@ export class MountSession {
     return { root, login };
   }
 
-  /** The connection, and what will add others for data once the mount is ready. */
+  /** The connection, and what adds others for data. */
   async #connect(): Promise<{ connection: Connection; lanes: Lanes }> {
     const { target, options, password } = this.#job;
     const user = target.user ?? options.user ?? userInfo().username;
@@ -184,6 +183,8 @@ export class MountSession {
     });
     this.#onUndo('connections', () => Promise.all([connection.close(), lanes.close()]));
     this.#events.step(`connected to ${connection.serverSoftware}`);
+    // Not a moment later: what is copied first would have to do without.
+    lanes.start();
     return { connection, lanes };
   }
 

@@ -7,6 +7,7 @@
  * began and again when it ends, so that a read sees every write that came before it.
  */
 import type { Clock } from '../base/clock.js';
+import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
 import { BLOCK_SIZE, type BlockCache } from '../cache/blocks.js';
 import { LinkEstimate } from '../cache/link.js';
@@ -195,20 +196,26 @@ export class Content {
   }
 
   /**
-   * Reads into `targets` until they are full or the file ends: a server may answer less than asked. A short
-   * answer that reaches `size`, the end we know of, needs no second question. Answers how many bytes came.
+   * Reads into `targets` until they are full or the file ends: a server may answer less than asked, and be asked
+   * for less than a block at most. A short answer that reaches `size`, the end we know of, needs no second question.
+   * Others may wait for the bytes when `file` was closed; its handle may be another file's by then. Answers how
+   * many bytes came.
    */
   async #fill(file: OpenFile, offset: number, targets: readonly Buffer[], size: number): Promise<number> {
+    const { maxRead } = this.#remote.client.limits;
     const length = targets.reduce((sum, target) => sum + target.length, 0);
     let got = 0;
     for (;;) {
-      const lane = this.#lanes.best(file);
+      const reader = file.node.reader(file);
+      if (reader === null) throw new FsError('EBADF', 'closed while it was read ahead');
+      const lane = this.#lanes.best(reader);
+      const wanted = Math.min(length - got, maxRead);
       try {
-        const count = await this.#ask(lane, offset + got, remaining(targets, got), length - got);
+        const count = await this.#ask(lane, offset + got, stretch(targets, got, wanted), wanted);
         got += count;
         if (count === 0 || got === length || offset + got >= size) return got;
       } catch (error) {
-        if (this.#lanes.isLost(file, lane)) continue;
+        if (this.#lanes.isLost(reader, lane)) continue;
         const path = file.node.path === null ? null : this.#remote.at(file.node.path);
         throw await this.#remote.failure(error, { op: 'read', path });
       }
@@ -270,16 +277,19 @@ export class Content {
   }
 }
 
-/** What is left of `targets` behind their first `filled` bytes. */
-function remaining(targets: readonly Buffer[], filled: number): readonly Buffer[] {
-  if (filled === 0) return targets;
-  const rest: Buffer[] = [];
-  let skip = filled;
+/** The `length` bytes of `targets` behind their first `filled` ones. */
+function stretch(targets: readonly Buffer[], filled: number, length: number): readonly Buffer[] {
+  const parts: Buffer[] = [];
+  let from = filled;
+  let to = filled + length;
   for (const target of targets) {
-    if (skip < target.length) rest.push(target.subarray(skip));
-    skip = Math.max(0, skip - target.length);
+    if (from < target.length && to > 0) {
+      parts.push(from <= 0 && to >= target.length ? target : target.subarray(Math.max(0, from), to));
+    }
+    from -= target.length;
+    to -= target.length;
   }
-  return rest;
+  return parts;
 }
 
 /** The part of consecutive blocks that starts at file offset `offset`, ending where a block is short. */

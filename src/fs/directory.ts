@@ -11,7 +11,7 @@ import type { Attributes, DirectoryEntry } from './operations.js';
 export interface Name extends DirectoryEntry {
   /** Null for a name that does not exist; undefined for a file that changed since it was asked for. */
   readonly attributes: Attributes | null | undefined;
-  /** When it was asked for, in milliseconds of the monotonic clock. */
+  /** When it was listed or, asked for by itself, answered, in milliseconds of the monotonic clock. */
   readonly at: number;
 }
 

@@ -174,7 +174,7 @@ export class FileOperations {
     own: OpenFile | null,
     size: number,
   ): Promise<void> {
-    const { remote, names, files, content, writes } = this.#parts;
+    const { remote, names, files, content, writes, freshness } = this.#parts;
     const { client } = remote;
     if (open !== undefined) await writes.push(open);
     if (own === null && path === null) throw new FsError('ESTALE');
@@ -183,7 +183,9 @@ export class FileOperations {
       if (own !== null) await client.fsetstat(own.handle, { size });
       else if (at !== null) await client.setstat(at, { size });
     } catch (error) {
-      throw await remote.failure(error, { op: 'truncate', path: at });
+      const failure = await remote.failure(error, { op: 'truncate', path: at });
+      if (failure.code === 'ENOENT' && path !== null) await freshness.recheck([path]);
+      throw failure;
     }
     const node = open?.node ?? (path === null ? undefined : files.peek(path));
     if (node !== undefined) {

@@ -107,6 +107,20 @@ export class Freshness {
     this.#store.names.forget(path);
   }
 
+  /**
+   * A change failed for want of a name: those of these names that are gone are taken from the kernel, which would
+   * not have asked for a change of a name that it does not believe in.
+   */
+  async recheck(paths: readonly Path[]): Promise<void> {
+    const { names } = this.#store;
+    for (const path of paths) names.forget(path);
+    const found = await Promise.allSettled(paths.map((path) => names.ask(path)));
+    paths.forEach((path, at) => {
+      const answer = found[at];
+      if (answer?.status === 'fulfilled' && answer.value === null) this.vanished(path);
+    });
+  }
+
   /** The file is not called `path` any more, which another machine brought about: it goes on by its other name, or without. */
   vanished(path: Path): void {
     const { files, links, kernel } = this.#store;

@@ -36,8 +36,11 @@ export class Lanes {
   readonly #remote: Remote;
   readonly #bulk: BulkClients | null;
   readonly #loads = new WeakMap<SftpClient, number>();
-  /** Called when a file has got further lanes. */
-  onWidened: () => void = () => undefined;
+  /** Renames under way, and all that ever began. */
+  #renaming = 0;
+  #renames = 0;
+  /** Called when there may be room where there was none: a file has got further lanes, or a full one has emptied. */
+  onRoom: () => void = () => undefined;
 
   constructor(remote: Remote, bulk: BulkClients | null) {
     this.#remote = remote;
@@ -73,13 +76,20 @@ export class Lanes {
     return this.#load(client) < CAPACITY;
   }
 
+  /** The way of `file` over `client`, if it has one. */
+  over(file: OpenFile, client: SftpClient): Lane | null {
+    return [file.home, ...file.further].find((lane) => lane.client === client) ?? null;
+  }
+
   /** Counts `bytes` as in flight while `request` is. */
   async carry<T>({ client }: Lane, bytes: number, request: Promise<T>): Promise<T> {
     this.#loads.set(client, this.#load(client) + bytes);
     try {
       return await request;
     } finally {
-      this.#loads.set(client, this.#load(client) - bytes);
+      const load = this.#load(client);
+      this.#loads.set(client, load - bytes);
+      if (load >= CAPACITY && load - bytes < CAPACITY) this.onRoom();
     }
   }
 
@@ -90,9 +100,20 @@ export class Lanes {
     return true;
   }
 
+  /** While names move, none is opened further: on another connection it may lead to another file already. */
+  async whileRenaming<T>(rename: () => Promise<T>): Promise<T> {
+    this.#renaming += 1;
+    this.#renames += 1;
+    try {
+      return await rename();
+    } finally {
+      this.#renaming -= 1;
+    }
+  }
+
   /** The file is large: opens it on the bulk clients that it does not use yet, in the background. */
   widen(file: OpenFile): void {
-    if (this.#bulk === null || file.widening !== 'no') return;
+    if (this.#bulk === null || file.widening !== 'no' || this.#renaming > 0) return;
     this.#bulk.want();
     const used = new Set(file.further.map(({ client }) => client));
     const clients = this.#bulk.clients.filter((client) => !used.has(client) && this.#fits(client));
@@ -135,15 +156,17 @@ export class Lanes {
     // Where a client did not find the file, the next try may; clients that come later are welcome in any case.
     file.widening = lanes.length < clients.length && file.attempts >= ATTEMPTS ? 'refused' : 'no';
     log('%d lanes for an open file', file.further.length);
-    this.onWidened();
+    this.onRoom();
   }
 
   async #open(file: OpenFile, client: SftpClient): Promise<Lane | null> {
     const { node, home } = file;
-    if (node.path === null) return null;
+    const { path } = node;
+    if (path === null) return null;
+    const renames = this.#renames;
     const pflags = (file.canRead ? SSH_FXF_READ : 0) | (file.canWrite ? SSH_FXF_WRITE : 0);
     const [opened, here] = await both(
-      client.open(this.#remote.at(node.path), pflags),
+      client.open(this.#remote.at(path), pflags),
       // Behind the writes that are under way on the home lane, so that their size is in its answer.
       home.client.fstat(home.handle),
     );
@@ -154,7 +177,8 @@ export class Lanes {
     const lane: Lane = { client, handle: opened.value };
     try {
       const there = await client.fstat(lane.handle);
-      if (here.status === 'fulfilled' && isOurs(node, here.value, there)) return lane;
+      const isNamed = node.path === path && this.#renames === renames;
+      if (isNamed && here.status === 'fulfilled' && isOurs(node, here.value, there)) return lane;
       log('a further handle reaches another file');
     } catch (error) {
       log('nothing is known of a further handle: %s', error);

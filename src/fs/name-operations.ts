@@ -88,7 +88,11 @@ export class NameOperations {
     this.#moveDirectories(path, () => null);
   }
 
-  async rename(from: Path, to: Path, { noReplace }: { readonly noReplace: boolean }): Promise<void> {
+  rename(from: Path, to: Path, { noReplace }: { readonly noReplace: boolean }): Promise<void> {
+    return this.#parts.lanes.whileRenaming(() => this.#rename(from, to, noReplace));
+  }
+
+  async #rename(from: Path, to: Path, noReplace: boolean): Promise<void> {
     const { remote, names, files, links } = this.#parts;
     const { client } = remote;
     const isAtomic = !noReplace && client.has(POSIX_RENAME);
@@ -98,10 +102,13 @@ export class NameOperations {
       to: remote.at(to),
       replace: isAtomic,
     };
+    const wasMissing = names.known(to)?.value === null;
     const request = isAtomic ? client.posixRename(what.from, what.to) : client.rename(what.from, what.to);
     try {
       await this.#change([from, to], request, what);
     } catch (error) {
+      // What is in the way, the kernel does not believe in.
+      if (wasMissing) this.#parts.kernel?.invalidateEntry(to);
       const isTaken = error instanceof FsError && error.code === 'EEXIST';
       if (noReplace || isAtomic || !isTaken) throw error;
       await this.#replace(what);
@@ -120,7 +127,7 @@ export class NameOperations {
 
   /** EPERM where there are no hard links, as link(2) has it. */
   async link(from: Path, to: Path): Promise<Stat> {
-    const { remote, names, links, files, writes, options } = this.#parts;
+    const { remote, names, links, files, writes, freshness, options } = this.#parts;
     const { client } = remote;
     if (!options.hardLinks || !client.has(HARDLINK)) throw new FsError('EPERM', 'no hard links here');
     const what: LinkOperation = { op: 'link', from: remote.at(from), to: remote.at(to) };
@@ -129,7 +136,12 @@ export class NameOperations {
     const [file] = node?.handles ?? [];
     if (node?.isDirty && file !== undefined) await writes.push(file);
     const before = node?.writes;
-    const stat = await this.#create(to, client.hardlink(what.from, what.to), what, nlink);
+    const stat = await this.#create(to, client.hardlink(what.from, what.to), what, nlink).catch(
+      async (error: unknown) => {
+        if (error instanceof FsError && error.code === 'ENOENT') await freshness.recheck([from]);
+        throw error;
+      },
+    );
     changedThrough(this.#parts, from);
     links.linked(from, to, stat.attributes);
     names.setLinkCount(from, nlink);
@@ -236,13 +248,7 @@ export class NameOperations {
     } catch (error) {
       for (const path of paths) names.forget(path);
       const failure = await remote.failure(error, what);
-      if (failure.code !== 'ENOENT') throw failure;
-      const found = await Promise.allSettled(paths.map((path) => names.ask(path)));
-      // The kernel would not have asked for a change of a name that it does not believe in.
-      paths.forEach((path, at) => {
-        const answer = found[at];
-        if (answer?.status === 'fulfilled' && answer.value === null) freshness.vanished(path);
-      });
+      if (failure.code === 'ENOENT') await freshness.recheck(paths);
       throw failure;
     }
   }

@@ -30,6 +30,8 @@ import type { Remote } from './remote.js';
 const TARGET_CAPACITY = 1024;
 /** The directory that holds the root's own name; no path leads there. */
 const ABOVE_ROOT = '/' as Path;
+/** A link seen within so many seconds of its mtime may have changed in that second without showing it. */
+const RACY_SECONDS = 2;
 /** A listing that nobody asked for is given up beyond this many names. */
 const MAX_AHEAD = 10_000;
 
@@ -160,9 +162,10 @@ export class Namespace {
 
   /** Attributes that the server answered about `path` when asked at epoch `since`. */
   learn(path: Path, answer: SftpAttributes, since: number): Attributes {
-    const attributes = toAttributes(this.#identity, answer, this.linkCount(path));
+    const before = this.#peek(path);
+    const isOther = before?.attributes && before.type !== ((answer.permissions ?? 0) & S_IFMT);
+    const attributes = toAttributes(this.#identity, answer, isOther ? 1 : this.linkCount(path));
     if (this.#epochs.isCurrent(path, since)) {
-      const before = this.#peek(path);
       if (before?.attributes) this.#tell(path, before, attributes);
       if (before?.attributes && !looksSame(before.attributes, attributes)) {
         for (const twin of this.#links.twins(path)) this.#outdate(twin);
@@ -281,10 +284,17 @@ export class Namespace {
     if (listed !== undefined) return listed;
     const asking = this.#listing.get(path);
     if (asking === undefined) return this.#askListing(path, true).directory;
-    if (asking.purpose.isWanted) return asking.directory;
+    const wasWanted = asking.purpose.isWanted;
     asking.purpose.isWanted = true;
-    // What only listed ahead does not find out why it failed.
-    return asking.directory.catch(() => this.list(path));
+    try {
+      const directory = await asking.directory;
+      // One that is not held may lack what was changed before this call.
+      return this.held(path) === directory ? directory : this.list(path);
+    } catch (error) {
+      // What only listed ahead does not find out why it failed.
+      if (wasWanted) throw error;
+      return this.list(path);
+    }
   }
 
   /** Lists a directory that nobody asked for yet; answers its number of names. Fails with anything. */
@@ -422,13 +432,19 @@ export class Namespace {
   #tell(path: Path, before: Name | undefined, now: Attributes): void {
     const was = before?.attributes;
     if (before !== undefined && !was) return;
+    const isRacy = was && this.#seenSince(was.mtime, before.at) < RACY_SECONDS;
     if (was && (was.mode & S_IFMT) !== (now.mode & S_IFMT)) {
       this.#vanished(path, was.mode);
-    } else if (isSymlink(now.mode) && (was?.mtime !== now.mtime || was.size !== now.size)) {
+    } else if (isSymlink(now.mode) && (!was || isRacy || was.mtime !== now.mtime || was.size !== now.size)) {
       this.#forgetTarget(path);
     } else if (!was || (this.#ttlOf(before) > 0 && !looksSame(was, now))) {
       this.kernel?.invalidateAttributes(path);
     }
+  }
+
+  /** How many seconds after `mtime` it was, by the server's clock as far as that is ours, at the monotonic time `at`. */
+  #seenSince(mtime: number, at: number): number {
+    return (this.#clock.now() - this.#clock.monotonic() + at) / 1000 - mtime;
   }
 
   #vanished(path: Path, mode: number): void {

@@ -74,11 +74,18 @@ export class FileNode {
     return this.stamp !== null && this.stamp.size === size && this.stamp.mtime === mtime;
   }
 
-  /** A handle that the server lets us write through, preferring `wanted`. */
+  /** An open handle that the server lets us write through, preferring `wanted`. */
   writer(wanted: OpenFile): OpenFile {
-    if (wanted.canWrite) return wanted;
+    if (wanted.canWrite && this.handles.has(wanted)) return wanted;
     for (const handle of this.handles) if (handle.canWrite) return handle;
     return wanted;
+  }
+
+  /** An open handle that the server lets us read through, preferring `wanted`; null when there is none any more. */
+  reader(wanted: OpenFile): OpenFile | null {
+    if (this.handles.has(wanted)) return wanted;
+    for (const handle of this.handles) if (handle.canRead) return handle;
+    return null;
   }
 
   /** Reports a failed write to everyone who has the file open for writing, once each. */

@@ -8,7 +8,16 @@
  */
 import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
-import { isDirectory, isRegular, O_ACCMODE, O_EXCL, O_RDONLY, O_TRUNC, O_WRONLY } from '../base/mode.js';
+import {
+  isDirectory,
+  isRegular,
+  isSymlink,
+  O_ACCMODE,
+  O_EXCL,
+  O_RDONLY,
+  O_TRUNC,
+  O_WRONLY,
+} from '../base/mode.js';
 import type { Path } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { SftpHandle } from '../sftp/client.js';
@@ -127,7 +136,10 @@ export class Opening {
     };
   }
 
-  /** OPEN and LSTAT in one round trip; the server opens through a symbolic link, then the handle tells. */
+  /**
+   * OPEN and LSTAT in one round trip. The server opens through a symbolic link, but where one leads is the
+   * kernel's to say: on ESTALE it walks again.
+   */
   async #request(
     path: Path,
     pflags: number,
@@ -138,20 +150,26 @@ export class Opening {
     const { client } = remote;
     const at = remote.at(path);
     const [known] = node?.handles ?? [];
+    const since = names.epoch();
     const [pair, older] = await Promise.all([
       both(client.open(at, pflags, attrs), client.lstat(at)),
       known === undefined ? null : client.fstat(known.handle).catch(() => null),
     ]);
     const [opened, stat] = pair;
+    const mode = stat.status === 'fulfilled' ? (stat.value.permissions ?? 0) : 0;
+    const isOther = isDirectory(mode) || isSymlink(mode);
+    if (stat.status === 'fulfilled' && isOther) names.learn(path, stat.value, since);
     if (opened.status === 'rejected') {
-      names.forget(path);
+      if (!isOther) names.forget(path);
       const create = (pflags & SSH_FXF_CREAT) !== 0;
       const write = (pflags & SSH_FXF_WRITE) !== 0;
       throw await remote.failure(opened.reason, { op: 'open', path: at, write, create, exclusive: create });
     }
     const handle = opened.value;
-    if (stat.status === 'fulfilled' && isRegular(stat.value.permissions ?? 0)) {
-      return { handle, attributes: stat.value, older };
+    if (stat.status === 'fulfilled' && isRegular(mode)) return { handle, attributes: stat.value, older };
+    if (isOther) {
+      this.#close(handle);
+      throw new FsError(isDirectory(mode) ? 'EISDIR' : 'ESTALE', 'no regular file any more');
     }
     try {
       const attributes = await remote.ask(client.fstat(handle), { op: 'fstat', path: at });

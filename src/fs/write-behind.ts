@@ -14,6 +14,7 @@ import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
 import { LinkEstimate } from '../cache/link.js';
 import type { Extent } from '../cache/write-buffer.js';
+import type { SftpClient } from '../sftp/client.js';
 import { SSH_FX_FAILURE } from '../sftp/constants.js';
 import { SftpStatusError } from '../sftp/errors.js';
 import type { Lane, Lanes } from './lanes.js';
@@ -64,7 +65,7 @@ export class WriteBehind {
     this.#remote = remote;
     this.#lanes = lanes;
     this.#clock = clock;
-    lanes.onWidened = () => this.#pump();
+    lanes.onRoom = () => this.#pump();
     this.#dirtyBytes = dirtyBytes;
     this.#listener = listener;
   }
@@ -108,14 +109,13 @@ export class WriteBehind {
 
   #send(file: OpenFile, extent: Extent): void {
     const { node } = file;
-    const writer = node.writer(file);
     node.unconfirmed.add(extent);
     this.#unconfirmed += extent.data.length;
     const ended = new Promise<void>((resolve) => {
-      this.#queue.push({ file: writer, extent, finish: resolve });
+      this.#queue.push({ file, extent, finish: resolve });
     });
     this.#done.set(extent, ended);
-    if (node.unconfirmed.size * extent.data.length >= WIDE) this.#lanes.widen(writer);
+    if (node.unconfirmed.size * extent.data.length >= WIDE) this.#lanes.widen(node.writer(file));
     this.#pump();
   }
 
@@ -132,26 +132,31 @@ export class WriteBehind {
   /** The lane that may take the write now, or null. */
   #laneFor({ file, extent }: Pending): Lane | null {
     const { node } = file;
+    const writer = node.writer(file);
     const end = extent.offset + extent.data.length;
-    let rival: Lane | null = null;
-    for (const [other, lane] of node.sent) {
+    let rival: SftpClient | null = null;
+    for (const [other, { client }] of node.sent) {
       if (other.offset >= end || other.offset + other.data.length <= extent.offset) continue;
-      if (rival !== null && rival !== lane) return null;
-      rival = lane;
+      if (rival !== null && rival !== client) return null;
+      rival = client;
     }
-    if (rival === null) return this.#lanes.free(file);
-    return rival.client.state === 'open' && this.#lanes.hasRoom(rival) ? rival : null;
+    if (rival === null) return this.#lanes.free(writer);
+    // The handle that the rival took may be closed by now.
+    const lane = rival.state === 'open' ? this.#lanes.over(writer, rival) : null;
+    return lane !== null && this.#lanes.hasRoom(lane) ? lane : null;
   }
 
   async #deliver(pending: Pending, lane: Lane): Promise<void> {
-    const { file, extent, finish } = pending;
-    const { node } = file;
+    const { extent, finish } = pending;
+    const { node } = pending.file;
+    // Whoever wrote may have closed the file since; others have it open then.
+    const file = node.writer(pending.file);
     node.sent.set(extent, lane);
     const failure = await this.#write(file, lane, extent);
     if (failure === 'lost') {
       // Sent again at once, so that it stays before every later write that overlaps it.
       log('a lane was lost: %d bytes at %d are sent again', extent.data.length, extent.offset);
-      return this.#deliver(pending, file.home);
+      return this.#deliver(pending, node.writer(file).home);
     }
     if (failure !== null) {
       const name = node.path === null ? 'a removed file' : decodeText(node.path);

@@ -82,14 +82,19 @@ export class HostKeys {
     );
   }
 
+  /** Is this the key that was trusted before, on this connection or an earlier one? */
+  isAccepted(key: Buffer): boolean {
+    return this.#accepted?.equals(key) ?? false;
+  }
+
   /**
    * Returns when `key` may be trusted.
    * @param address the server's, for the question
    * @throws ConnectError of a host-key kind
    */
   async verify(key: Buffer, address: string, prompter: Prompter): Promise<void> {
+    if (this.isAccepted(key)) return;
     if (this.#accepted !== null) {
-      if (this.#accepted.equals(key)) return;
       throw new ConnectError(
         'host-key-changed',
         `${this.#server} shows the key ${fingerprint(key)}, and before it was ${fingerprint(this.#accepted)}`,
@@ -106,7 +111,7 @@ export class HostKeys {
       default:
         throw this.#refusal(verdict.kind, key, verdict.entry);
     }
-    this.#accepted = key;
+    this.#accepted = Buffer.from(key);
   }
 
   get #server(): string {

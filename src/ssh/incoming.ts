@@ -11,8 +11,11 @@
 import type { Socket } from 'node:net';
 import type { Client } from 'ssh2';
 
-/** Bytes of the buffer: several packets, and few enough to stay in the processor's cache. */
-const SIZE = 256 * 1024;
+/**
+ * Bytes of the buffer: some packets. libuv fills it up to 32 times in a turn of the event loop, and what else is
+ * to be done waits meanwhile, so it is not larger.
+ */
+const SIZE = 128 * 1024;
 /** What surrounds a packet's body: its length field, and the tag of AES-GCM. */
 const LENGTH = 4;
 const TAG = 16;

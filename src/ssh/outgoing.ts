@@ -13,8 +13,8 @@ export const PACKET = 32 * 1024;
 const FULL = 1 + 4 + 4 + PACKET;
 /** What stands in front of the payload: the packet's length and its padding's. */
 const HEADER = 4 + 1;
-/** Full packets whose memory is kept at most: as many as OpenSSH's window of 2 MiB lets be under way. */
-const KEPT = 64;
+/** Full packets whose memory is kept at most: as many as wait for the socket when data is written at full speed. */
+const KEPT = 128;
 
 /** Of a cipher of ssh2, the part that makes room for a packet: header and padding are in place in it. */
 interface Cipher {

@@ -10,6 +10,7 @@ import { logger } from '../base/log.js';
 import { printable } from '../base/printable.js';
 import type { Login } from './authentication.js';
 import { ChannelStream } from './channel.js';
+import { cheapestCiphers, localCpuinfo } from './ciphers.js';
 import type { Connection } from './connection.js';
 import { ConnectError, describeServer, explain, type Phase } from './errors.js';
 import type { HostKeys } from './host-keys.js';
@@ -175,18 +176,21 @@ export class Ssh2Connection implements Connection {
       keepaliveInterval: settings.serverAliveInterval * 1000,
       keepaliveCountMax: settings.serverAliveCountMax,
       algorithms: {
-        // AES in hardware is several times faster than anything else here.
-        cipher: prefer(['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com']),
+        cipher: prefer(cheapestCiphers(localCpuinfo())),
         serverHostKey: prefer(hostKeys.preferredAlgorithms()),
         compress: settings.compression
           ? ['zlib@openssh.com', 'zlib', 'none']
           : ['none', 'zlib@openssh.com', 'zlib'],
       },
       hostVerifier: (key: Buffer, verify: (valid: boolean) => void) => {
+        // When keys are exchanged anew, the answer must not come late: ssh2 takes the exchange for done meanwhile,
+        // and what it sends then corrupts the connection.
+        if (hostKeys.isAccepted(key)) return true;
         hostKeys.verify(key, this.address, prompter).then(
           () => this.#unlessEnded(() => verify(true)),
           (error) => this.fail(error),
         );
+        return undefined;
       },
       authHandler: login.handler((error) => this.fail(error)),
       ...(log.enabled ? { debug: (message: string) => log('%s', printable(message)) } : {}),

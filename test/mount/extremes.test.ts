@@ -1,16 +1,16 @@
 /**
  * Large files at both ends of what can be set: caches of one block's worth and of gigabytes, one connection and
- * four. What matters is that every byte arrives, with several files at once and pieces that overlap.
+ * four, keys that change all the time. What matters is that every byte arrives, with several files at once and pieces that overlap.
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Backend, closeBackend, EXTREME_BACKENDS } from '../support/backends.js';
+import { type Backend, closeBackend, EXTREME_BACKENDS, REKEYING } from '../support/backends.js';
 import { type Tools, toolsOf } from '../support/tools.js';
 
 const FILES = ['a', 'b', 'c'];
 const MEBIBYTES = 48;
 
-describe.each(EXTREME_BACKENDS)('large files on $name', (kind) => {
+describe.each([...EXTREME_BACKENDS, REKEYING])('large files on $name', (kind) => {
   let backend: Backend;
   let tools: Tools;
   let local: string;

@@ -110,6 +110,15 @@ describe('on a mount whose kernel trusts for 20 s', () => {
     await expect.poll(inside, { timeout: 3000 }).toEqual(['inside']);
   });
 
+  it('a file that another machine removed is made anew by O_CREAT, and missing without', async () => {
+    const { here, there } = await place('opened');
+    await unlink(join(there, 'a'));
+    await writeFile(join(here, 'a'), 'made anew');
+    expect(await readFile(join(there, 'a'), 'utf8')).toBe('made anew');
+    await unlink(join(there, 'b'));
+    await expect(readFile(join(here, 'b'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
   it('an open file that another machine removed is still what its descriptor says', async () => {
     const { here, there } = await place('held');
     const file = await open(join(here, 'a'));

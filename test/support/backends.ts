@@ -71,14 +71,19 @@ const embedded = (variant = '', options: readonly string[] = []): BackendKind =>
   },
 });
 
-const openssh = (asUser: boolean, variant = '', options: readonly string[] = []): BackendKind => ({
+const openssh = (
+  asUser: boolean,
+  variant = '',
+  options: readonly string[] = [],
+  config: readonly string[] = [],
+): BackendKind => ({
   name: `OpenSSH${asUser ? ', as a plain user' : ''}${variant}`,
   privileged: isRoot && !asUser,
   async open(label) {
     const scope = await Scope.open(label);
     const as = asUser ? await createUser(scope) : undefined;
     const disk = await scope.makeDirectory('disk', as);
-    const server = await Sshd.start(scope, as ? { user: as.name } : {});
+    const server = await Sshd.start(scope, { config, ...(as ? { user: as.name } : {}) });
     const remora = await Remora.create(scope, as);
     const mounted = await remora.mount(server, disk, { options });
     return {
@@ -99,6 +104,9 @@ const openssh = (asUser: boolean, variant = '', options: readonly string[] = [])
 export const ALL_BACKENDS: readonly BackendKind[] = isRoot
   ? [native(false), native(true), embedded(), openssh(false), openssh(true)]
   : [native(false), embedded(), openssh(false)];
+
+/** A server that wants new keys after each mebibyte. */
+export const REKEYING: BackendKind = openssh(false, ' with new keys all the time', [], ['RekeyLimit 1M']);
 
 /** Mounts at both ends of what can be set. */
 export const EXTREME_BACKENDS: readonly BackendKind[] = [

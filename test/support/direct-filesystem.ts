@@ -75,19 +75,22 @@ export interface Connection {
   readonly coalesced?: boolean;
   /** Further clients for bulk data, each with a session of its own, which lag behind by random times. */
   readonly lanes?: number;
+  /** Bytes of a READ at most. */
+  readonly maxRead?: number;
 }
 
 export async function openDirect(
   options: Partial<FsOptions> = {},
   identity: Partial<Identity> = {},
-  { extensions, coalesced = false, lanes = 0 }: Connection = {},
+  { extensions, coalesced = false, lanes = 0, maxRead }: Connection = {},
 ): Promise<DirectFileSystem> {
   const disk = await mkdtemp(join(tmpdir(), 'remora-direct-'));
   const [plain, far] = duplexPair();
   const near = coalesced ? coalesce(plain) : plain;
   const service = await prepareService({ root: disk, ...(extensions ? { extensions } : {}) });
   const sessions = [new SftpSession(far, service)];
-  const client = await SftpClient.connect(near);
+  const limits = maxRead === undefined ? {} : { maxRead };
+  const client = await SftpClient.connect(near, limits);
   const further: SftpClient[] = [];
   const laneRequests: string[] = [];
   const beforeLane = new Map<string, () => Promise<void> | void>();

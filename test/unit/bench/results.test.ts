@@ -1,6 +1,14 @@
 /** The arithmetic of the bench: medians, ratios that always favour "more", bounds, targets. */
 import { describe, expect, it } from 'vitest';
-import { type Measurement, median, quantile, type Results, ratio, rowsOf } from '../../../bench/results.js';
+import {
+  type Measurement,
+  median,
+  merged,
+  quantile,
+  type Results,
+  ratio,
+  rowsOf,
+} from '../../../bench/results.js';
 import { judge, type Target } from '../../../bench/targets.js';
 
 function measurement(peer: string, values: readonly number[], more: Partial<Measurement> = {}): Measurement {
@@ -80,6 +88,19 @@ describe('ratio', () => {
     ['one failed', measurement('remora', [1]), measurement('sshfs', [1], { failure: 'no' })],
     ['one is zero', measurement('remora', [0]), measurement('sshfs', [1])],
   ])('says nothing when %s', (_, mine, theirs) => expect(ratio(mine, theirs)).toBeNull());
+});
+
+describe('merged', () => {
+  it('keeps what the later run did not measure, and nothing of what it did', () => {
+    const earlier = results([
+      measurement('remora', [1]),
+      measurement('rclone', [2]),
+      measurement('remora', [3], { scenario: 'tar' }),
+      measurement('remora', [4], { rtt: 0 }),
+    ]);
+    const later = results([measurement('remora', [5]), measurement('sshfs', [6])]);
+    expect(merged(earlier, later).measurements.map(({ values }) => values[0])).toEqual([4, 3, 5, 6]);
+  });
 });
 
 describe('rowsOf', () => {

@@ -37,6 +37,26 @@ describe.each([
     return open;
   }
 
+  describe('a listing under way', () => {
+    it('does not serve one that begins after a change it crossed', async () => {
+      const { fs, disk, requests, after } = await direct();
+      await serverFile(disk, 'f', 'x');
+      const held = deferred<void>();
+      after.set('readdir', () => held.promise);
+      const first = fs.opendir(path(''));
+      await expect.poll(() => requests).toContain('readdir');
+      after.clear();
+      await fs.mkdir(path('made'), 0o755);
+      // What was done to it is forgotten again, so the listing cannot be mended.
+      await expect(fs.mkdir(path('made'), 0o755)).rejects.toMatchObject({ code: 'EEXIST' });
+      const second = fs.opendir(path(''));
+      held.resolve();
+      await first;
+      const { handle } = await second;
+      expect((await fs.readdir(handle, true)).entries.map(({ name }) => name)).toContain('made');
+    });
+  });
+
   describe('an open that crosses', () => {
     it('an unlink does not bring the name back', async () => {
       const { fs, disk } = await direct();

@@ -187,6 +187,50 @@ describe('an answer about one name', () => {
     expect(world.forgotten).toEqual(['data l']);
     expect(await world.fs.readlink(path('l'))).toBe('three');
   });
+
+  it('about a link that was seen within the second of its change takes its target from the kernel', async () => {
+    const world = await direct();
+    await symlink('one', join(world.disk, 'l'));
+    await world.fs.lookup(path('l'));
+    expect(await world.fs.readlink(path('l'))).toBe('one');
+    await rm(join(world.disk, 'l'));
+    await symlink('two', join(world.disk, 'l'));
+    for (const told of [['data l'], []]) {
+      world.clock.advance(30_000);
+      world.forgotten.length = 0;
+      await world.fs.lookup(path('l'));
+      expect(world.forgotten).toEqual(told);
+      expect(await world.fs.readlink(path('l'))).toBe('two');
+    }
+  });
+
+  it('of another type does not inherit the link count', async () => {
+    const world = await direct({ statTtl: 1000 });
+    await mkdir(join(world.disk, 'd/sub'), { recursive: true });
+    await list(world);
+    expect((await world.fs.lookup(path('d'))).attributes?.nlink).toBe(3);
+    await rm(join(world.disk, 'd'), { recursive: true });
+    await writeFile(join(world.disk, 'd'), '');
+    world.clock.advance(2000);
+    expect((await world.fs.lookup(path('d'))).attributes?.nlink).toBe(1);
+  });
+});
+
+describe('an open of what is no file any more', () => {
+  it.each<[string, string, (place: string) => Promise<unknown>]>([
+    ['a directory', 'EISDIR', (place) => mkdir(place)],
+    ['a link, which is not gone through', 'ESTALE', (place) => symlink('target', place)],
+  ])('finds %s', async (_what, code, make) => {
+    const world = await direct();
+    await serverFile(world.disk, 'target', 'another file');
+    await serverFile(world.disk, 'f', 'x');
+    await world.fs.lookup(path('f'));
+    await unlink(join(world.disk, 'f'));
+    await make(join(world.disk, 'f'));
+    await expect(world.fs.open(path('f'), O_RDONLY)).rejects.toMatchObject({ code });
+    expect(world.forgotten).toContain('entry f');
+    expect(world.fs.status().openFiles).toBe(0);
+  });
 });
 
 describe('a change of ours', () => {
@@ -209,7 +253,8 @@ describe('a change of ours', () => {
     await list(world);
     await list(world, 'd');
     expect(world.forgotten).toEqual([]);
-    expect(await listAgain(world)).toEqual([]);
+    // Within the second in which it was made, somebody else might have changed it.
+    expect(await listAgain(world)).toEqual(['data l']);
     expect(await listAgain(world, 'd')).toEqual([]);
   });
 
@@ -221,7 +266,23 @@ describe('a change of ours', () => {
     expect(world.forgotten).toEqual(['entry d']);
   });
 
+  it('such as a rename that fails since something is in the way takes its absence from the kernel', async () => {
+    const world = await direct();
+    await serverFile(world.disk, 'f', 'x');
+    await world.fs.lookup(path('f'));
+    await world.fs.lookup(path('d'));
+    await mkdir(join(world.disk, 'd'));
+    const rename = () => world.fs.rename(path('f'), path('d'), { noReplace: false });
+    await expect(rename()).rejects.toMatchObject({ code: 'EISDIR' });
+    expect(world.forgotten).toEqual(['entry d']);
+    await world.fs.lookup(path('d'));
+    await expect(rename()).rejects.toMatchObject({ code: 'EISDIR' });
+    expect(world.forgotten).toEqual(['entry d']);
+  });
+
   it.each([
+    ['a truncation', (world: DirectFileSystem) => world.fs.setattr(named('f'), { size: 0 })],
+    ['a link', (world: DirectFileSystem) => world.fs.link(path('f'), path('g'))],
     ['an unlink', (world: DirectFileSystem) => world.fs.unlink(path('f'))],
     ['a rename', (world: DirectFileSystem) => world.fs.rename(path('f'), path('g'), { noReplace: false })],
   ])('such as %s that fails since the name is gone takes the name from the kernel', async (_what, change) => {

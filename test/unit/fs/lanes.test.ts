@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { deferred } from '../../../src/base/deferred.js';
 import { O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
 import type { FileSystem } from '../../../src/fs/filesystem.js';
 import { type DirectFileSystem, openDirect, path } from '../../support/direct-filesystem.js';
@@ -120,6 +122,30 @@ describe('a large file', () => {
     );
   }, 60_000);
 
+  it('is written when reads have let go of the lane that they filled', async () => {
+    const { fs, disk, after } = await direct(0);
+    await writeFile(join(disk, 'read'), randomBytes(8 * MIB));
+    const reader = await fs.open(path('read'), O_RDONLY);
+    const held = deferred<void>();
+    after.set('read', () => held.promise);
+    const reading = Promise.all(
+      Array.from({ length: 4 }, (_, at) => fs.read(reader.handle, at * 2 * MIB, MIB)),
+    );
+    const writer = await fs.create(path('written'), O_WRONLY | O_CREAT, 0o644);
+    await fs.write(writer.handle, 0, Buffer.from('data'), { fromPageCache: false });
+    let isFlushed = false;
+    const flushing = fs.flush(writer.handle).then(() => {
+      isFlushed = true;
+    });
+    await setImmediate();
+    expect(isFlushed).toBe(false);
+    held.resolve();
+    for (const { release } of await reading) release();
+    await flushing;
+    await fs.release(writer.handle);
+    await fs.release(reader.handle);
+  });
+
   it('survives the loss of its lanes, one after the other, while it is written and read', async () => {
     const { fs, disk, further } = await direct();
     const data = randomBytes(24 * MIB);
@@ -179,5 +205,90 @@ describe('a large file', () => {
     })().catch((error: { code?: string }) => error.code);
     expect(told).toBe('EIO');
     await fs.release(handle);
+  });
+});
+
+describe('data that has to wait', () => {
+  it('is written when reads that filled the lane have ended', async () => {
+    const { fs, disk, before } = await direct(0);
+    await writeFile(join(disk, 'r'), randomBytes(8 * MIB));
+    const reader = await fs.open(path('r'), O_RDONLY);
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    before.set('read', () => gate);
+    const reads = Array.from({ length: 32 }, (_, i) =>
+      fs.read(reader.handle, ((i * 7) % 32) * 2 * PIECE, 2 * PIECE),
+    );
+    const { handle } = await fs.create(path('w'), O_WRONLY | O_CREAT, 0o644);
+    await fs.write(handle, 0, Buffer.from('waits'), { fromPageCache: false });
+    const flushed = fs.flush(handle);
+    open();
+    for (const read of reads) (await read).release();
+    await flushed;
+    expect(await readFile(join(disk, 'w'), 'utf8')).toBe('waits');
+    await fs.release(handle);
+    await fs.release(reader.handle);
+  });
+
+  it('is read for others through their own handle when a lane is lost and its reader has closed', async () => {
+    const { fs, disk, further, beforeLane, laneRequests } = await direct(1);
+    const data = randomBytes(96 * MIB);
+    await writeFile(join(disk, 'f'), data);
+    const first = await fs.open(path('f'), O_RDONLY);
+    await readWhole(fs, first.handle, 0, 2 * MIB);
+    await expect.poll(() => count(laneRequests, 'fstat')).toBe(1);
+    await expect.poll(() => fs.status().inFlight).toBe(0);
+    beforeLane.set('read', async () => {
+      await expect.poll(() => further[0]?.state).toBe('closed');
+    });
+    const asked = fs.read(first.handle, 90 * MIB, PIECE);
+    await expect.poll(() => count(laneRequests, 'read')).toBeGreaterThan(0);
+    const second = await fs.open(path('f'), O_RDONLY);
+    const shared = fs.read(second.handle, 90 * MIB, PIECE);
+    await fs.release(first.handle);
+    further[0]?.end();
+    const wanted = data.subarray(90 * MIB, 90 * MIB + PIECE);
+    for (const read of [asked, shared]) {
+      const { parts, release } = await read;
+      expect(Buffer.concat(parts).equals(wanted)).toBe(true);
+      release();
+    }
+    await fs.release(second.handle);
+  });
+
+  it('arrives whole where a READ may be shorter than a block', async () => {
+    const each = await openDirect({}, {}, { maxRead: 5000 });
+    opened.push(each);
+    const data = randomBytes(300_001);
+    await writeFile(join(each.disk, 'f'), data);
+    const { handle } = await each.fs.open(path('f'), O_RDONLY);
+    expect((await readWhole(each.fs, handle, 0, data.length)).equals(data)).toBe(true);
+    await each.fs.release(handle);
+  });
+
+  it('does not go to the file that a rename under way has given the name to', async () => {
+    const { fs, disk, after } = await direct(1);
+    const [old, young] = [Buffer.alloc(4 * MIB, 'o'), Buffer.alloc(4 * MIB, 'y')];
+    await writeFile(join(disk, 'f'), old);
+    await writeFile(join(disk, 'tmp'), young);
+    const { handle } = await fs.open(path('f'), O_RDWR);
+    let answer = () => {};
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    after.set('posixRename', () => held);
+    const renaming = fs.rename(path('tmp'), path('f'), { noReplace: false });
+    await expect.poll(async () => (await readFile(join(disk, 'f')))[0]).toBe('y'.charCodeAt(0));
+    await writeWhole(fs, handle, old);
+    await fs.flush(handle);
+    await expect.poll(() => fs.status().inFlight).toBe(0);
+    await writeWhole(fs, handle, old);
+    answer();
+    await renaming;
+    await writeWhole(fs, handle, old);
+    await fs.release(handle);
+    expect((await readFile(join(disk, 'f'))).equals(young)).toBe(true);
   });
 });
