@@ -21,12 +21,12 @@ import { type Connection, connect } from '../ssh/connection.js';
 import type { Prompter } from '../ssh/settings.js';
 import { ControlServer, type MountStatus } from './control.js';
 import type { Ending } from './daemon-process.js';
+import { DataChannels } from './data-channels.js';
 import { withDeadline } from './deadline.js';
 import { ensurePrivateDirectory, runtimeDirectory, socketName } from './directories.js';
 import { CommandError, failureOf } from './exit.js';
 import { formatUnsent } from './format.js';
 import type { Job } from './ipc.js';
-import { Lanes } from './lanes.js';
 import { findLogin, findRoot, requestedPath } from './remote-root.js';
 import { openSftp } from './sftp.js';
 import { fsOptions, identityOf, kernelMount } from './wiring.js';
@@ -65,7 +65,7 @@ interface Serving {
   readonly mounted: Mounted;
   readonly connection: Connection;
   readonly client: SftpClient;
-  readonly lanes: Lanes;
+  readonly channels: DataChannels;
   readonly since: number;
 }
 
@@ -132,7 +132,7 @@ export class MountSession {
 
   async #begin(): Promise<Serving> {
     const { options, source } = this.#job;
-    const { connection, lanes } = await this.#connect();
+    const { connection, channels } = await this.#connect();
     const client = await openSftp(connection, options);
     this.#onUndo('sftp', () => client.end());
 
@@ -142,7 +142,7 @@ export class MountSession {
     const local = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
     const filesystem = new FileSystem({
       client,
-      bulk: lanes,
+      bulk: channels,
       root,
       options: fsOptions(options),
       identity: identityOf(options, local, login),
@@ -151,7 +151,7 @@ export class MountSession {
     this.#onUndo('filesystem', () => filesystem.close());
 
     const { session, mounted } = await this.#mount(filesystem);
-    const serving = { filesystem, session, mounted, connection, client, lanes, since: Date.now() };
+    const serving = { filesystem, session, mounted, connection, client, channels, since: Date.now() };
     await this.#openControl(serving, local.uid);
     return serving;
   }
@@ -169,23 +169,23 @@ export class MountSession {
   }
 
   /** The connection, and what adds others for data. */
-  async #connect(): Promise<{ connection: Connection; lanes: Lanes }> {
+  async #connect(): Promise<{ connection: Connection; channels: DataChannels }> {
     const { target, options, password } = this.#job;
     const user = target.user ?? options.user ?? userInfo().username;
     this.#setState('connecting', target.host);
     this.#events.step(`connecting to ${target.host} port ${options.port} as ${user}`);
     const connection = await connect({ ...options, host: target.host, user, password }, this.#prompter);
-    const lanes = new Lanes(connection, {
+    const channels = new DataChannels(connection, {
       maxConns: options.maxConns,
       clock: systemClock,
       open: (carrier) => openSftp(carrier, options),
       report: (text) => this.#events.report(`${this.#job.source}: ${text}`),
     });
-    this.#onUndo('connections', () => Promise.all([connection.close(), lanes.close()]));
+    this.#onUndo('connections', () => Promise.all([connection.close(), channels.close()]));
     this.#events.step(`connected to ${connection.serverSoftware}`);
     // Not a moment later: what is copied first would have to do without.
-    lanes.start();
-    return { connection, lanes };
+    channels.start();
+    return { connection, channels };
   }
 
   async #mount(filesystem: FileSystem): Promise<{ session: FuseSession; mounted: Mounted }> {
@@ -226,7 +226,7 @@ export class MountSession {
     this.#onUndo('control', () => control.close());
   }
 
-  #status({ filesystem, session, mounted, connection, lanes, since }: Serving): MountStatus {
+  #status({ filesystem, session, mounted, connection, channels, since }: Serving): MountStatus {
     return {
       source: this.#job.source,
       mountpoint: this.#job.mountpoint,
@@ -235,8 +235,8 @@ export class MountSession {
       since,
       driver: mounted.method,
       server: connection.serverSoftware,
-      connections: 1 + lanes.counts.connections,
-      lanes: lanes.counts.lanes,
+      connections: 1 + channels.counts.connections,
+      lanes: channels.counts.channels,
       filesystem: filesystem.status(),
       kernel: session.stats(),
     };

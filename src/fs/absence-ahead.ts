@@ -8,6 +8,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import { type Path, parentOf } from '../base/path.js';
+import type { Listings } from './listings.js';
 import type { Namespace } from './namespace.js';
 
 const log = logger('names');
@@ -27,13 +28,15 @@ interface Missed {
 
 export class AbsenceAhead {
   readonly #names: Namespace;
+  readonly #listings: Listings;
   readonly #clock: Clock;
   readonly #negativeTtl: number;
   readonly #missed = new LRUCache<Path, Missed>({ max: MAX_DIRECTORIES });
 
   /** `negativeTtl`: milliseconds that absence is trusted for; 0 turns this off. */
-  constructor(names: Namespace, clock: Clock, negativeTtl: number) {
+  constructor(names: Namespace, listings: Listings, clock: Clock, negativeTtl: number) {
     this.#names = names;
+    this.#listings = listings;
     this.#clock = clock;
     this.#negativeTtl = negativeTtl;
   }
@@ -49,14 +52,14 @@ export class AbsenceAhead {
     // A name that is asked for again and again is remembered by itself.
     if (!wasAsked && (listedAt === null || !isSecond)) return;
     this.#missed.set(directory, { at: now, refused: isSecond && before.refused });
-    if (!isSecond || before.refused || this.#names.isListing(directory)) return;
+    if (!isSecond || before.refused || this.#listings.isListing(directory)) return;
     if (listedAt === null || now - listedAt >= this.#negativeTtl / 2) void this.#list(directory);
   }
 
   async #list(directory: Path): Promise<void> {
     let refused = (this.#names.held(directory)?.size ?? 0) > MAX_NAMES;
     try {
-      if (!refused) refused = (await this.#names.listAhead(directory)) > MAX_NAMES;
+      if (!refused) refused = (await this.#listings.listAhead(directory)) > MAX_NAMES;
     } catch (error) {
       log('listing for missing names: %s', error);
       refused = true;

@@ -22,7 +22,7 @@ export class AttributeOperations {
   constructor(parts: Parts, open: FileOperations) {
     this.#parts = parts;
     this.#open = open;
-    this.#absence = new AbsenceAhead(parts.names, parts.clock, parts.options.negativeTtl);
+    this.#absence = new AbsenceAhead(parts.names, parts.listings, parts.clock, parts.options.negativeTtl);
   }
 
   async lookup(path: Path): Promise<Lookup> {

@@ -133,7 +133,7 @@ export class FileOperations {
     const wasDirty = node.isDirty;
     node.settling += 1;
     const sent = writes.push(file);
-    const since = names.epoch();
+    const since = names.epochs.now();
     const ask = () => {
       last();
       return remote.client.fstat(file.handle);
@@ -161,7 +161,7 @@ export class FileOperations {
     if (wasDirty) freshness.observeClock(attributes.mtime);
     freshness.stamp(node, attributes);
     if (path === null) return attributes;
-    if (names.isCurrent(path, since)) names.changed(path, attributes);
+    if (names.epochs.isCurrent(path, since)) names.changed(path, attributes);
     else names.outdated(path);
     if (wasDirty) changedThrough(this.#parts, path);
     return attributes;

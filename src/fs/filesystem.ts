@@ -17,6 +17,7 @@ import { Freshness } from './freshness.js';
 import type { Identity } from './identity.js';
 import { Lanes } from './lanes.js';
 import { HardLinks } from './links.js';
+import { Listings } from './listings.js';
 import { NameOperations } from './name-operations.js';
 import { Namespace } from './namespace.js';
 import { type FileNode, type Unsent, unsentOf } from './open-file.js';
@@ -86,6 +87,7 @@ export class FileSystem implements Operations {
       identity,
       clock,
       names,
+      listings: new Listings(remote, names, identity, links, options, clock),
       links,
       lanes,
       content,

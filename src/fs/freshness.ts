@@ -8,7 +8,6 @@
  *   asked as well, back to back with the name: if they disagree, the name was given to another file behind
  *   our back, and the open one goes on without it.
  */
-import { S_IFMT } from '../base/mode.js';
 import type { Path } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { SftpHandle } from '../sftp/client.js';
@@ -16,19 +15,10 @@ import type { FileNode } from './open-file.js';
 import type { Attributes } from './operations.js';
 import type { Store } from './parts.js';
 import { both } from './remote.js';
+import { isRacy, isSameFile } from './same-file.js';
 
-/** Content seen within this many seconds of its mtime, by the server's clock, is fetched again at the next open. */
-const RACY_SECONDS = 2;
 /** How often name and handle are compared before they count as two files: a log may grow between the answers. */
 const COMPARISONS = 3;
-
-/** Do both answers, given back to back, describe one file? */
-export function isSameFile(a: SftpAttributes, b: SftpAttributes): boolean {
-  const type = (attributes: SftpAttributes) => (attributes.permissions ?? 0) & S_IFMT;
-  return (
-    a.size === b.size && a.mtime === b.mtime && a.uid === b.uid && a.gid === b.gid && type(a) === type(b)
-  );
-}
 
 export class Freshness {
   readonly #store: Store;
@@ -44,7 +34,7 @@ export class Freshness {
     const serverNow = this.#store.clock.now() / 1000 + this.#skew;
     node.size = size;
     node.stamp = { size, mtime };
-    node.racy = serverNow - mtime < RACY_SECONDS;
+    node.racy = isRacy(mtime, serverNow);
   }
 
   /** A write of ours just now made this mtime: so much is the server's clock behind. */
@@ -72,13 +62,13 @@ export class Freshness {
     const { remote, names } = this.#store;
     const { writes } = node;
     const at = remote.at(path);
-    const since = names.epoch();
+    const since = names.epochs.now();
     const answer = await this.#compare(
       () => remote.client.lstat(at),
       () => remote.client.fstat(file.handle),
     );
     // A write or rename of ours crossed the question: what it brought is newer.
-    if (node.writes !== writes || node.isDirty || !names.isCurrent(path, since)) {
+    if (node.writes !== writes || node.isDirty || !names.epochs.isCurrent(path, since)) {
       return node.stamp === null ? attributes : { ...attributes, ...node.stamp };
     }
     if (answer === 'unknown') return attributes;

@@ -8,21 +8,18 @@
  * nothing can be opened, or a lane is lost, data takes the lanes that are left, at last the home lane.
  */
 import { logger } from '../base/log.js';
-import { S_IFMT } from '../base/mode.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { SftpClient, SftpHandle } from '../sftp/client.js';
 import { SSH_FXF_READ, SSH_FXF_WRITE } from '../sftp/constants.js';
 import type { BulkClients } from './bulk.js';
-import { isSameFile } from './freshness.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import { both, type Remote } from './remote.js';
+import { isGrownFile, isSameFile } from './same-file.js';
 
 const log = logger('lanes');
 
 /** Bytes in flight that fill a lane: what a server takes in at once, and some more to keep it busy. */
 const CAPACITY = 3 * 1024 * 1024;
-/** Seconds by which the time of a file that is being written may grow from one answer to the next. */
-const WRITING_SECONDS = 3;
 /** How often a file is opened further before it is left as it is. */
 const ATTEMPTS = 3;
 
@@ -189,28 +186,8 @@ export class Lanes {
 }
 
 /** Is what a further handle shows `later` the file that the first one showed a moment `earlier`? */
-function isOurs(node: FileNode, earlier: SftpAttributes, later: SftpAttributes): boolean {
-  return isSameFile(earlier, later) || (node.isDirty && isGrown(node, earlier, later));
-}
-
-/**
- * May `later` be the file that was `earlier` before, while we were writing to it? Then it differs by what our
- * own writes explain, and it is no empty file, of which there are many that look alike.
- */
-function isGrown(node: FileNode, earlier: SftpAttributes, later: SftpAttributes): boolean {
-  const type = (attributes: SftpAttributes) => (attributes.permissions ?? 0) & S_IFMT;
-  const { size: before = 0, mtime: wasAt = 0 } = earlier;
-  const { size: after = 0, mtime: isAt = 0 } = later;
-  return (
-    before > 0 &&
-    after >= before &&
-    after <= node.size &&
-    isAt >= wasAt &&
-    isAt - wasAt <= WRITING_SECONDS &&
-    earlier.uid === later.uid &&
-    earlier.gid === later.gid &&
-    type(earlier) === type(later)
-  );
+function isOurs({ isDirty, size }: FileNode, earlier: SftpAttributes, later: SftpAttributes): boolean {
+  return isSameFile(earlier, later) || (isDirty && isGrownFile(earlier, later, size));
 }
 
 function closeLane({ client, handle }: Lane): void {

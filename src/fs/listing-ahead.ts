@@ -11,6 +11,7 @@ import type { Clock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import { nameOf, type Path, parentOf, ROOT } from '../base/path.js';
 import { FIRST_WINDOW, grown, type Order, orderOf, shrunk, upcoming } from '../cache/walk.js';
+import type { Listings } from './listings.js';
 import type { Namespace } from './namespace.js';
 
 const log = logger('names');
@@ -54,6 +55,7 @@ interface Ahead {
 
 export class ListingAhead {
   readonly #names: Namespace;
+  readonly #listings: Listings;
   readonly #clock: Clock;
   /** For how long a listing can be used; 0: not at all. */
   readonly #lifetime: number;
@@ -65,8 +67,9 @@ export class ListingAhead {
   #used = 0;
   #unused = 0;
 
-  constructor(names: Namespace, clock: Clock, lifetime: number) {
+  constructor(names: Namespace, listings: Listings, clock: Clock, lifetime: number) {
     this.#names = names;
+    this.#listings = listings;
     this.#clock = clock;
     this.#lifetime = lifetime;
   }
@@ -116,7 +119,7 @@ export class ListingAhead {
       if (walk.ahead.size >= walk.window || passed > walk.window + HORIZON) return;
       if (this.#inFlight >= MAX_IN_FLIGHT || this.#heldNames >= MAX_NAMES) return;
       const isDone = this.#ahead.has(path) || walk.failed.has(path) || this.#names.listed(path) !== undefined;
-      if (isDone || this.#names.isListing(path)) passed += 1;
+      if (isDone || this.#listings.isListing(path)) passed += 1;
       else void this.#list(path, walk);
     }
   }
@@ -127,7 +130,7 @@ export class ListingAhead {
     walk.ahead.add(path);
     this.#inFlight += 1;
     try {
-      const names = await this.#names.listAhead(path);
+      const names = await this.#listings.listAhead(path);
       if (this.#ahead.get(path) === ahead) {
         ahead.names = names;
         this.#heldNames += names;

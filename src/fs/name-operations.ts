@@ -38,7 +38,7 @@ export class NameOperations {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#ahead = new ListingAhead(parts.names, parts.clock, parts.options.dirTtl);
+    this.#ahead = new ListingAhead(parts.names, parts.listings, parts.clock, parts.options.dirTtl);
   }
 
   get openDirectories(): number {
@@ -151,7 +151,7 @@ export class NameOperations {
 
   /** Reads the directory at once, so that what forbids reading it is told by opendir(3). */
   async opendir(path: Path): Promise<OpenedDirectory> {
-    const listing = this.#parts.names.list(path);
+    const listing = this.#parts.listings.list(path);
     this.#ahead.opened(path);
     const directory = await listing;
     this.#ahead.listed(path);
@@ -165,7 +165,7 @@ export class NameOperations {
   async readdir(handle: number, restart: boolean): Promise<Listing> {
     const open = this.#directory(handle);
     if (restart && !open.isFresh) {
-      open.snapshot = open.path === null ? [] : (await this.#parts.names.list(open.path)).snapshot();
+      open.snapshot = open.path === null ? [] : (await this.#parts.listings.list(open.path)).snapshot();
     }
     open.isFresh = false;
     const { path, snapshot } = open;

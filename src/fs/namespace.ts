@@ -12,54 +12,25 @@
 import { LRUCache } from 'lru-cache';
 import type { ByteString } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
-import { FsError } from '../base/errno.js';
-import { isDirectory, isRegular, isSymlink, S_IFMT } from '../base/mode.js';
+import { isDirectory, isSymlink, S_IFMT } from '../base/mode.js';
 import { isWithin, joinPath, nameOf, type Path, parentOf, ROOT, rebase } from '../base/path.js';
 import { Epochs } from '../cache/epochs.js';
 import { type Timed, TimedStore } from '../cache/timed.js';
-import { linkCountOf, type SftpAttributes, type SftpName } from '../sftp/attributes.js';
+import type { SftpAttributes } from '../sftp/attributes.js';
 import { Directory, type Name, nameWith } from './directory.js';
 import { type Identity, toAttributes } from './identity.js';
 import type { HardLinks } from './links.js';
-import { depthFor, readPages } from './listing.js';
 import type { Attributes, KernelCache } from './operations.js';
 import type { FsOptions } from './options.js';
 import type { Remote } from './remote.js';
+import { isRacy, looksSame } from './same-file.js';
 
 /** Symlink targets that are remembered. */
 const TARGET_CAPACITY = 1024;
 /** The directory that holds the root's own name; no path leads there. */
 const ABOVE_ROOT = '/' as Path;
-/** A link seen within so many seconds of its mtime may have changed in that second without showing it. */
-const RACY_SECONDS = 2;
-/** A listing that nobody asked for is given up beyond this many names. */
-const MAX_AHEAD = 10_000;
-
-/** A listing under way. */
-interface Asking {
-  readonly directory: Promise<Directory>;
-  readonly purpose: Purpose;
-}
-
-interface Purpose {
-  /** Somebody waits for the listing; else it is only made ahead. */
-  isWanted: boolean;
-}
-
 function homeOf(path: Path): Path {
   return path === ROOT ? ABOVE_ROOT : parentOf(path);
-}
-
-/** Would a program that was told `a` see anything else in `b`? Times of access do not count: reading changes them. */
-function looksSame(a: Attributes, b: Attributes): boolean {
-  return (
-    a.size === b.size &&
-    a.mtime === b.mtime &&
-    a.mode === b.mode &&
-    a.uid === b.uid &&
-    a.gid === b.gid &&
-    a.nlink === b.nlink
-  );
 }
 
 export class Namespace {
@@ -68,11 +39,11 @@ export class Namespace {
   readonly #options: FsOptions;
   readonly #links: HardLinks;
   readonly #clock: Clock;
-  readonly #epochs = new Epochs();
+  /** Note the epoch before asking the server about a path whose answer goes to `learn` or `learnListing`. */
+  readonly epochs = new Epochs();
   readonly #directories: LRUCache<Path, Directory>;
   readonly #targets: TimedStore<ByteString>;
   readonly #asking = new Map<Path, Promise<Attributes | null>>();
-  readonly #listing = new Map<Path, Asking>();
   /** Until when the kernel may hold what was lost from here. */
   #lostUntil = Number.NEGATIVE_INFINITY;
   kernel: KernelCache | null = null;
@@ -95,11 +66,6 @@ export class Namespace {
         if (reason === 'evict') this.#lost();
       },
     });
-  }
-
-  /** Note this before asking the server about a path whose answer goes to `learn`. */
-  epoch(): number {
-    return this.#epochs.now();
   }
 
   /** What is known and may be trusted: attributes, null for a name that does not exist, or undefined. */
@@ -144,14 +110,14 @@ export class Namespace {
   }
 
   async #ask(path: Path): Promise<Attributes | null> {
-    const since = this.epoch();
+    const since = this.epochs.now();
     const at = this.#remote.at(path);
     try {
       return this.learn(path, await this.#remote.client.lstat(at), since);
     } catch (error) {
       const failure = await this.#remote.failure(error, { op: 'lstat', path: at });
       if (failure.code !== 'ENOENT') throw failure;
-      if (this.#epochs.isCurrent(path, since)) {
+      if (this.epochs.isCurrent(path, since)) {
         const was = this.#peek(path)?.attributes;
         if (was) this.#vanished(path, was.mode);
         this.#put(path, null);
@@ -165,7 +131,7 @@ export class Namespace {
     const before = this.#peek(path);
     const isOther = before?.attributes && before.type !== ((answer.permissions ?? 0) & S_IFMT);
     const attributes = toAttributes(this.#identity, answer, isOther ? 1 : this.linkCount(path));
-    if (this.#epochs.isCurrent(path, since)) {
+    if (this.epochs.isCurrent(path, since)) {
       if (before?.attributes) this.#tell(path, before, attributes);
       if (before?.attributes && !looksSame(before.attributes, attributes)) {
         for (const twin of this.#links.twins(path)) this.#outdate(twin);
@@ -175,9 +141,16 @@ export class Namespace {
     return attributes;
   }
 
-  /** Has nothing touched `path` since that epoch? */
-  isCurrent(path: Path, since: number): boolean {
-    return this.#epochs.isCurrent(path, since);
+  /**
+   * Takes over a listing that was asked for at epoch `since`, at `askedAt` of the monotonic clock; answers the
+   * directory as it is to be shown. One that crossed what cannot be mended is shown and not kept.
+   */
+  learnListing(path: Path, names: Map<ByteString, Name>, since: number, askedAt: number): Directory {
+    const touched = this.epochs.touchedIn(path, since);
+    if (touched !== null && this.#takeOurs(path, names, touched)) return this.#relist(path, names, askedAt);
+    const passing = new Directory();
+    passing.list(names, askedAt, false);
+    return passing;
   }
 
   /** Attributes that hold from now on, after a change of our own. */
@@ -257,6 +230,11 @@ export class Namespace {
     return this.#links.count(path) ?? this.#peek(path)?.attributes?.nlink ?? 1;
   }
 
+  /** st_size as it was last known, 0 if it is not. */
+  sizeOf(path: Path): number {
+    return this.#peek(path)?.attributes?.size ?? 0;
+  }
+
   /** Nothing is known of `path` any more, not even whether it exists. */
   forget(path: Path): void {
     this.#touch(path);
@@ -267,49 +245,20 @@ export class Namespace {
 
   /** Nothing is known of what lies in the directory `path` and below. */
   forgetTree(path: Path): void {
-    this.#epochs.touchTree(path);
+    this.epochs.touchTree(path);
     for (const [key] of this.#below(path)) this.#directories.delete(key);
     this.#targets.deleteWhere((key) => isWithin(key, path));
     for (const key of [...this.#asking.keys()]) if (isWithin(key, path)) this.#asking.delete(key);
-    for (const key of [...this.#listing.keys()]) if (isWithin(key, path)) this.#listing.delete(key);
   }
 
   #below(path: Path): [Path, Directory][] {
     return [...this.#directories.entries()].filter(([key]) => isWithin(key, path));
   }
 
-  /** The directory with all its names, from the cache while it may be trusted. */
-  async list(path: Path): Promise<Directory> {
-    const listed = this.listed(path);
-    if (listed !== undefined) return listed;
-    const asking = this.#listing.get(path);
-    if (asking === undefined) return this.#askListing(path, true).directory;
-    const wasWanted = asking.purpose.isWanted;
-    asking.purpose.isWanted = true;
-    try {
-      const directory = await asking.directory;
-      // One that is not held may lack what was changed before this call.
-      return this.held(path) === directory ? directory : this.list(path);
-    } catch (error) {
-      // What only listed ahead does not find out why it failed.
-      if (wasWanted) throw error;
-      return this.list(path);
-    }
-  }
-
-  /** Lists a directory that nobody asked for yet; answers its number of names. Fails with anything. */
-  async listAhead(path: Path): Promise<number> {
-    return (await this.#askListing(path, false).directory).size;
-  }
-
   /** The directory if it was listed and may still be trusted. */
   listed(path: Path): Directory | undefined {
     const directory = this.#directories.get(path);
     return this.#left(directory?.listedAt ?? null, this.#options.dirTtl) > 0 ? directory : undefined;
-  }
-
-  isListing(path: Path): boolean {
-    return this.#listing.has(path);
   }
 
   /** What is held of the directory, trusted or not. */
@@ -320,10 +269,10 @@ export class Namespace {
   async readlink(path: Path): Promise<ByteString> {
     const known = this.#targets.get(path);
     if (known !== undefined) return known.value;
-    const since = this.epoch();
+    const since = this.epochs.now();
     const at = this.#remote.at(path);
     const target = await this.#remote.ask(this.#remote.client.readlink(at), { op: 'readlink', path: at });
-    if (this.#epochs.isCurrent(path, since)) this.#targets.set(path, target, this.#options.linkTtl);
+    if (this.epochs.isCurrent(path, since)) this.#targets.set(path, target, this.#options.linkTtl);
     return target;
   }
 
@@ -336,45 +285,6 @@ export class Namespace {
       if (listedAt !== null) listings += 1;
     }
     return { attributes, listings };
-  }
-
-  #askListing(path: Path, isWanted: boolean): Asking {
-    const purpose: Purpose = { isWanted };
-    const asking: Asking = {
-      purpose,
-      directory: this.#fetchListing(path, purpose).finally(() => {
-        if (this.#listing.get(path) === asking) this.#listing.delete(path);
-      }),
-    };
-    this.#listing.set(path, asking);
-    return asking;
-  }
-
-  async #fetchListing(path: Path, purpose: Purpose): Promise<Directory> {
-    const since = this.epoch();
-    const askedAt = this.#clock.monotonic();
-    const at = this.#remote.at(path);
-    const { client } = this.#remote;
-    const depth = this.#options.syncReaddir ? 1 : depthFor(this.#peek(path)?.attributes?.size ?? 0);
-    const names = new Map<ByteString, Name>();
-    try {
-      const handle = await client.opendir(at);
-      for await (const page of readPages(client, handle, depth)) {
-        for (const entry of page) {
-          names.set(entry.filename, nameWith(entry.filename, this.#attributesOf(path, entry), askedAt));
-        }
-        if (names.size > MAX_AHEAD && !purpose.isWanted)
-          throw new FsError('EFBIG', 'too large to list ahead');
-      }
-    } catch (error) {
-      throw purpose.isWanted ? await this.#remote.failure(error, { op: 'opendir', path: at }) : error;
-    }
-    const touched = this.#epochs.touchedIn(path, since);
-    const isComplete = touched !== null && this.#takeOurs(path, names, touched);
-    if (isComplete) return this.#relist(path, names, askedAt);
-    const passing = new Directory();
-    passing.list(names, askedAt, false);
-    return passing;
   }
 
   /**
@@ -390,15 +300,6 @@ export class Namespace {
       else names.set(name, ours);
     }
     return isComplete;
-  }
-
-  #attributesOf(directory: Path, entry: SftpName): Attributes {
-    const nlink = linkCountOf(entry.longname) ?? 1;
-    const attributes = toAttributes(this.#identity, entry.attributes, nlink);
-    if (isRegular(attributes.mode) && (nlink > 1 || !this.#links.isEmpty)) {
-      this.#links.observe(joinPath(directory, entry.filename), attributes);
-    }
-    return attributes;
   }
 
   /** Takes over a complete listing, unless something newer is known of a name; the kernel is told what differs. */
@@ -432,19 +333,22 @@ export class Namespace {
   #tell(path: Path, before: Name | undefined, now: Attributes): void {
     const was = before?.attributes;
     if (before !== undefined && !was) return;
-    const isRacy = was && this.#seenSince(was.mtime, before.at) < RACY_SECONDS;
+    const mayHaveChanged = was && isRacy(was.mtime, this.#timeAt(before.at));
     if (was && (was.mode & S_IFMT) !== (now.mode & S_IFMT)) {
       this.#vanished(path, was.mode);
-    } else if (isSymlink(now.mode) && (!was || isRacy || was.mtime !== now.mtime || was.size !== now.size)) {
+    } else if (
+      isSymlink(now.mode) &&
+      (!was || mayHaveChanged || was.mtime !== now.mtime || was.size !== now.size)
+    ) {
       this.#forgetTarget(path);
     } else if (!was || (this.#ttlOf(before) > 0 && !looksSame(was, now))) {
       this.kernel?.invalidateAttributes(path);
     }
   }
 
-  /** How many seconds after `mtime` it was, by the server's clock as far as that is ours, at the monotonic time `at`. */
-  #seenSince(mtime: number, at: number): number {
-    return (this.#clock.now() - this.#clock.monotonic() + at) / 1000 - mtime;
+  /** Seconds since the epoch at the monotonic time `at`; the server's clock is taken for ours. */
+  #timeAt(at: number): number {
+    return (this.#clock.now() - this.#clock.monotonic() + at) / 1000;
   }
 
   #vanished(path: Path, mode: number): void {
@@ -491,7 +395,7 @@ export class Namespace {
   }
 
   #touch(path: Path): void {
-    this.#epochs.touch(path);
+    this.epochs.touch(path);
     this.#asking.delete(path);
   }
 }

@@ -28,13 +28,13 @@ import {
   SSH_FXF_TRUNC,
   SSH_FXF_WRITE,
 } from '../sftp/constants.js';
-import { isSameFile } from './freshness.js';
 import { toAttributes } from './identity.js';
 import type { Lane } from './lanes.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { Opened, Stat } from './operations.js';
 import { changedThrough, mustBeWritable, type Parts, statOf } from './parts.js';
 import { both } from './remote.js';
+import { isSameFile } from './same-file.js';
 
 const log = logger('files');
 
@@ -129,7 +129,7 @@ export class Opening {
     const { names, files } = this.#parts;
     const node = files.peek(path);
     return {
-      epoch: names.epoch(),
+      epoch: names.epochs.now(),
       node,
       writes: node?.writes ?? 0,
       isDirty: node?.isDirty ?? false,
@@ -150,7 +150,7 @@ export class Opening {
     const { client } = remote;
     const at = remote.at(path);
     const [known] = node?.handles ?? [];
-    const since = names.epoch();
+    const since = names.epochs.now();
     const [pair, older] = await Promise.all([
       both(client.open(at, pflags, attrs), client.lstat(at)),
       known === undefined ? null : client.fstat(known.handle).catch(() => null),

@@ -8,6 +8,7 @@ import type { Freshness } from './freshness.js';
 import type { Identity } from './identity.js';
 import type { Lanes } from './lanes.js';
 import type { HardLinks } from './links.js';
+import type { Listings } from './listings.js';
 import type { Namespace } from './namespace.js';
 import type { Attributes, KernelCache, Lookup, Stat } from './operations.js';
 import type { FsOptions } from './options.js';
@@ -21,6 +22,7 @@ export interface Store {
   readonly identity: Identity;
   readonly clock: Clock;
   readonly names: Namespace;
+  readonly listings: Listings;
   readonly files: FileTable;
   readonly links: HardLinks;
   readonly lanes: Lanes;

@@ -7,7 +7,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ascii } from '../../src/base/bytes.js';
-import { LANES, Lanes } from '../../src/cli/lanes.js';
+import { CHANNELS, DataChannels } from '../../src/cli/data-channels.js';
 import { openSftp } from '../../src/cli/sftp.js';
 import { parseMountOptions } from '../../src/config/parse.js';
 import type { SftpClient } from '../../src/sftp/client.js';
@@ -67,8 +67,8 @@ function stranded({ port, host }: Server): Promise<Socket | null> {
   });
 }
 
-describe('lanes', () => {
-  let lanes: Lanes;
+describe('channels for data', () => {
+  let channels: DataChannels;
   let talk: SftpClient;
   let clock: FakeClock;
   const ends: (() => Promise<void>)[] = [];
@@ -92,23 +92,23 @@ describe('lanes', () => {
     const first = await until('a login', () => connect(settings, silent).catch(() => null));
     talk = await openSftp(first, options);
     clock = new FakeClock();
-    lanes = new Lanes(first, {
+    channels = new DataChannels(first, {
       maxConns: options.maxConns,
       clock,
       open: (connection) => openSftp(connection, options),
       report: (text) => expect.fail(`reported: ${text}`),
     });
     ends.push(async () => {
-      await Promise.all([first.close(), lanes.close()]);
+      await Promise.all([first.close(), channels.close()]);
       if (server instanceof Sshd) await isForsaken(server);
     });
   }
 
   async function reach(connections: number, count: number): Promise<void> {
-    await until(`${connections} connections and ${count} lanes`, async () => {
-      return lanes.counts.connections === connections && lanes.counts.lanes === count;
-    }).catch(() => expect(lanes.counts).toEqual({ connections, lanes: count }));
-    for (const client of [talk, ...lanes.clients]) {
+    await until(`${connections} connections and ${count} channels`, async () => {
+      return channels.counts.connections === connections && channels.counts.channels === count;
+    }).catch(() => expect(channels.counts).toEqual({ connections, channels: count }));
+    for (const client of [talk, ...channels.clients]) {
       const { size } = await client.stat(ascii(join(disk, 'hello')));
       expect(size).toBe(16);
     }
@@ -117,25 +117,26 @@ describe('lanes', () => {
   it('are opened with the mount, on a connection of their own, each with a server process', async () => {
     const sshd = await Sshd.start(scope, { sftp: 'external' });
     await begin(sshd, 'max_read=8k,max_write=4k');
-    lanes.start();
-    await reach(1, LANES);
-    for (const { limits } of lanes.clients) expect(limits).toMatchObject({ maxRead: 8192, maxWrite: 4096 });
+    channels.start();
+    await reach(1, CHANNELS);
+    for (const { limits } of channels.clients)
+      expect(limits).toMatchObject({ maxRead: 8192, maxWrite: 4096 });
     const servers = [...(await processesOf(sshd)).values()].filter((command) => /sftp-server/.test(command));
-    expect(servers).toHaveLength(LANES + 1);
+    expect(servers).toHaveLength(CHANNELS + 1);
   });
 
   it.each([
-    ['max_conns=1', 'MaxSessions 10', 0, LANES],
+    ['max_conns=1', 'MaxSessions 10', 0, CHANNELS],
     ['max_conns=1', 'MaxSessions 3', 0, 2],
     ['max_conns=1', 'MaxSessions 1', 0, 0],
     ['max_conns=2', 'MaxSessions 1', 1, 1],
     ['max_conns=4', 'MaxSessions 1', 3, 3],
-    ['max_conns=2', 'ForceCommand internal-sftp', 1, LANES],
+    ['max_conns=2', 'ForceCommand internal-sftp', 1, CHANNELS],
   ])('with %s and %s', async (options, config, connections, count) => {
     const sshd = await Sshd.start(scope, { config: [config] });
     await begin(sshd, options);
-    lanes.start();
-    lanes.want();
+    channels.start();
+    channels.want();
     await reach(connections, count);
   });
 
@@ -143,63 +144,66 @@ describe('lanes', () => {
     const command = (await must('sh', ['-c', 'ls /usr/lib/openssh/sftp-server'])).trim();
     const sshd = await Sshd.start(scope, { sftp: null });
     await begin(sshd, `sftp_server=${command}`);
-    lanes.want();
-    await reach(1, LANES);
+    channels.want();
+    await reach(1, CHANNELS);
   });
 
   it('are on the first connection while the server is full, and leave it later', async () => {
     const sshd = await Sshd.start(scope, { config: ['MaxStartups 1'] });
     await begin(sshd, '');
     const stranger = await until('the one place to be taken', () => stranded(sshd));
-    lanes.start();
-    lanes.want();
-    await reach(0, LANES);
+    channels.start();
+    channels.want();
+    await reach(0, CHANNELS);
     stranger.destroy();
     await until('a connection for data', async () => {
       clock.advance(30 * 60_000);
-      lanes.want();
-      return lanes.counts.connections === 1;
+      channels.want();
+      return channels.counts.connections === 1;
     });
-    await reach(1, 2 * LANES);
+    await reach(1, 2 * CHANNELS);
   });
 
   it('leave with a connection that is lost', async () => {
     const sshd = await Sshd.start(scope);
     await begin(sshd, '');
     const before = new Set((await processesOf(sshd)).keys());
-    lanes.want();
-    await reach(1, LANES);
-    const lost = lanes.clients;
+    channels.want();
+    await reach(1, CHANNELS);
+    const lost = channels.clients;
     await endProcesses(
       [...(await processesOf(sshd)).keys()].filter((pid) => !before.has(pid)),
       'SIGKILL',
     );
-    await until('the lost lanes to leave', async () => !lanes.clients.some((each) => lost.includes(each)));
-    await reach(0, LANES);
+    await until(
+      'the lost channels to leave',
+      async () => !channels.clients.some((each) => lost.includes(each)),
+    );
+    await reach(0, CHANNELS);
     clock.advance(60_000);
-    lanes.want();
-    await reach(1, 2 * LANES);
+    channels.want();
+    await reach(1, 2 * CHANNELS);
   });
 
   it('are on the first connection of a server that allows one', async () => {
     const server = await startEmbedded(scope, disk, undefined, { maxConnections: 1 });
     const at = (client: SftpClient) => client.stat(ascii('/hello'));
     await begin(server, 'max_conns=4');
-    lanes.start();
-    lanes.want();
-    await until('all lanes', async () => lanes.clients.length === LANES);
-    expect(lanes.counts.connections).toBe(0);
-    for (const client of lanes.clients) expect((await at(client)).size).toBe(16);
+    channels.start();
+    channels.want();
+    await until('all channels', async () => channels.clients.length === CHANNELS);
+    expect(channels.counts.connections).toBe(0);
+    for (const client of channels.clients) expect((await at(client)).size).toBe(16);
   });
 
   it('are none where the server gives one connection with one channel', async () => {
     const server = await startEmbedded(scope, disk, undefined, { maxConnections: 1, maxSessions: 1 });
     await begin(server);
-    lanes.start();
-    lanes.want();
+    channels.start();
+    channels.want();
     const tries = Array.from({ length: 20 }, () => talk.realpath(ascii('.')));
     expect(await Promise.all(tries)).toHaveLength(20);
-    expect(lanes.clients).toEqual([]);
+    expect(channels.clients).toEqual([]);
   });
 });
 

@@ -1,10 +1,10 @@
-/** Lanes on connections that the test plays, with the embedded server behind each channel. */
+/** Channels for file data on connections that the test plays, with the embedded server behind each channel. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ascii } from '../../../src/base/bytes.js';
-import { LANES, Lanes } from '../../../src/cli/lanes.js';
+import { CHANNELS, DataChannels } from '../../../src/cli/data-channels.js';
 import { prepareService, SftpSession } from '../../../src/demo/sftp-server.js';
 import { SftpClient } from '../../../src/sftp/client.js';
 import { duplexPair } from '../../support/duplex.js';
@@ -14,7 +14,7 @@ const MINUTE = 60_000;
 
 let root: string;
 let clock: FakeClock;
-let lanes: Lanes;
+let channels: DataChannels;
 let first: FakeConnection;
 let data: FakeConnection[];
 /** Channels that a connection gives, by its place: 0 is the first connection. */
@@ -22,20 +22,20 @@ let allowed: number[];
 
 beforeEach(async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-  root = await mkdtemp(join(tmpdir(), 'remora-lanes-'));
+  root = await mkdtemp(join(tmpdir(), 'remora-channels-'));
   clock = new FakeClock();
   data = [];
   allowed = [];
 });
 afterEach(async () => {
-  await lanes.close();
+  await channels.close();
   vi.useRealTimers();
   await rm(root, { recursive: true, force: true });
 });
 
 async function begin(maxConns: number): Promise<void> {
   const service = await prepareService({ root });
-  const channels = (connection: FakeConnection, place: number) => {
+  const giving = (connection: FakeConnection, place: number) => {
     let given = 0;
     connection.open = async () => {
       if (given >= (allowed[place] ?? 100)) throw new Error('no more sessions');
@@ -47,15 +47,15 @@ async function begin(maxConns: number): Promise<void> {
     };
     return connection;
   };
-  first = channels(
+  first = giving(
     new FakeConnection(async () => {
-      const connection = channels(new FakeConnection(), data.length + 1);
+      const connection = giving(new FakeConnection(), data.length + 1);
       data.push(connection);
       return connection;
     }),
     0,
   );
-  lanes = new Lanes(first, {
+  channels = new DataChannels(first, {
     maxConns,
     clock,
     open: async (connection) => SftpClient.connect(await connection.openSftp()),
@@ -64,7 +64,7 @@ async function begin(maxConns: number): Promise<void> {
 }
 
 const counted = (connections: number, count: number) =>
-  vi.waitFor(() => expect(lanes.counts).toEqual({ connections, lanes: count }), { timeout: 3000 });
+  vi.waitFor(() => expect(channels.counts).toEqual({ connections, channels: count }), { timeout: 3000 });
 
 /** Lets time pass, with the looks at what is idle. */
 async function pass(minutes: number): Promise<void> {
@@ -76,33 +76,33 @@ async function pass(minutes: number): Promise<void> {
 }
 
 describe('opening', () => {
-  it('begins with one connection and its lanes, and brings the rest when it is wanted', async () => {
+  it('begins with one connection and its channels, and brings the rest when it is wanted', async () => {
     await begin(3);
-    expect(lanes.clients).toEqual([]);
-    lanes.start();
-    await counted(1, LANES / 2);
-    lanes.want();
-    lanes.want();
-    await counted(2, LANES);
-    for (const client of lanes.clients) expect(await client.realpath(ascii('.'))).toBe('/');
+    expect(channels.clients).toEqual([]);
+    channels.start();
+    await counted(1, CHANNELS / 2);
+    channels.want();
+    channels.want();
+    await counted(2, CHANNELS);
+    for (const client of channels.clients) expect(await client.realpath(ascii('.'))).toBe('/');
   });
 
   it('wanted before it was begun', async () => {
     await begin(4);
-    lanes.want();
-    await counted(3, LANES);
+    channels.want();
+    await counted(3, CHANNELS);
   });
 
   it('on the one connection where there is no other', async () => {
     await begin(1);
-    lanes.start();
-    lanes.want();
-    await counted(0, LANES);
+    channels.start();
+    channels.want();
+    await counted(0, CHANNELS);
   });
 
   it('one on each of many connections', async () => {
     await begin(8);
-    lanes.want();
+    channels.want();
     await counted(7, 7);
   });
 });
@@ -111,107 +111,107 @@ describe('a server that refuses channels', () => {
   it('gives as many as it gives', async () => {
     allowed = [0, 2];
     await begin(2);
-    lanes.want();
+    channels.want();
     await counted(1, 2);
     clock.advance(MINUTE);
-    lanes.want();
+    channels.want();
     await settle();
-    expect(lanes.counts).toEqual({ connections: 1, lanes: 2 });
+    expect(channels.counts).toEqual({ connections: 1, channels: 2 });
   });
 
   it('none on the other connection: on the first, and the other is closed', async () => {
     allowed = [100, 0];
     await begin(2);
-    lanes.want();
+    channels.want();
     await vi.waitFor(() => expect(data[0]?.state).toBe('closed'));
-    await counted(0, LANES);
+    await counted(0, CHANNELS);
   });
 
   it('none at all', async () => {
     allowed = [0, 0];
     await begin(2);
-    lanes.want();
+    channels.want();
     await vi.waitFor(() => expect(data[0]?.state).toBe('closed'));
     await settle();
-    expect(lanes.clients).toEqual([]);
+    expect(channels.clients).toEqual([]);
     expect(first.state).toBe('open');
   });
 });
 
 describe('a loss', () => {
-  it('of the connection takes its lanes away; data goes over the first until there is another', async () => {
+  it('of the connection takes its channels away; data goes over the first until there is another', async () => {
     await begin(2);
-    lanes.start();
-    lanes.want();
-    await counted(1, LANES);
-    const before = lanes.clients;
+    channels.start();
+    channels.want();
+    await counted(1, CHANNELS);
+    const before = channels.clients;
     data[0]?.lose(new Error('cut'));
-    await vi.waitFor(() => expect(lanes.clients.some((client) => before.includes(client))).toBe(false));
-    await counted(0, LANES);
+    await vi.waitFor(() => expect(channels.clients.some((client) => before.includes(client))).toBe(false));
+    await counted(0, CHANNELS);
     clock.advance(MINUTE / 2);
-    lanes.want();
-    await counted(1, 2 * LANES);
+    channels.want();
+    await counted(1, 2 * CHANNELS);
     // What is in use on the first connection stays; the rest of it ends at the next look.
-    const used = lanes.clients[0];
+    const used = channels.clients[0];
     const handle = await used?.opendir(ascii('/'));
     await pass(1);
-    expect(lanes.counts.lanes).toBe(LANES + 1);
+    expect(channels.counts.channels).toBe(CHANNELS + 1);
     expect(used?.state).toBe('open');
     if (handle) await used?.close(handle);
     await pass(1);
-    expect(lanes.counts.lanes).toBe(LANES);
+    expect(channels.counts.channels).toBe(CHANNELS);
   });
 
-  it('of one lane leaves the others', async () => {
+  it('of one channel leaves the others', async () => {
     await begin(2);
-    lanes.want();
-    await counted(1, LANES);
-    lanes.clients[0]?.end();
-    await counted(1, LANES - 1);
+    channels.want();
+    await counted(1, CHANNELS);
+    channels.clients[0]?.end();
+    await counted(1, CHANNELS - 1);
   });
 });
 
 describe('the end', () => {
   it('of demand: all is closed after minutes, but not what has an open file', async () => {
     await begin(2);
-    lanes.start();
-    lanes.want();
-    await counted(1, LANES);
-    const used = lanes.clients[2];
+    channels.start();
+    channels.want();
+    await counted(1, CHANNELS);
+    const used = channels.clients[2];
     const handle = await used?.opendir(ascii('/'));
     await pass(9);
-    expect(lanes.counts.lanes).toBe(LANES);
+    expect(channels.counts.channels).toBe(CHANNELS);
     await pass(2);
-    expect(lanes.clients).toEqual([used]);
+    expect(channels.clients).toEqual([used]);
     expect(data[0]?.state).toBe('open');
     if (handle) await used?.close(handle);
     await pass(1);
-    expect(lanes.counts).toEqual({ connections: 0, lanes: 0 });
+    expect(channels.counts).toEqual({ connections: 0, channels: 0 });
     expect(data[0]?.state).toBe('closed');
-    lanes.want();
-    await counted(1, LANES);
+    channels.want();
+    await counted(1, CHANNELS);
   });
 
   it('a connection that was never wanted is closed too', async () => {
     await begin(2);
-    lanes.start();
-    await counted(1, LANES);
+    channels.start();
+    await counted(1, CHANNELS);
     await pass(11);
-    expect(lanes.counts).toEqual({ connections: 0, lanes: 0 });
+    expect(channels.counts).toEqual({ connections: 0, channels: 0 });
   });
 
-  it('of the mount: every lane ends, also one that is on its way', async () => {
+  it('of the mount: every channel ends, also one that is on its way', async () => {
     await begin(2);
-    lanes.want();
-    await counted(1, LANES);
-    const clients = lanes.clients;
-    await lanes.close();
-    expect(clients.map(({ state }) => state)).toEqual(Array(LANES).fill('closed'));
-    expect(lanes.clients).toEqual([]);
+    channels.want();
+    await counted(1, CHANNELS);
+    const clients = channels.clients;
+    await channels.close();
+    expect(clients.map(({ state }) => state)).toEqual(Array(CHANNELS).fill('closed'));
+    expect(channels.clients).toEqual([]);
     expect([first.state, data[0]?.state]).toEqual(['open', 'closed']);
-    lanes.want();
-    lanes.start();
+    channels.want();
+    channels.start();
     await settle();
-    expect(lanes.counts).toEqual({ connections: 0, lanes: 0 });
+    expect(channels.counts).toEqual({ connections: 0, channels: 0 });
   });
 });

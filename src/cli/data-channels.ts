@@ -1,6 +1,6 @@
 /**
- * Lanes: SFTP channels for file data, each with a server process of its own, on the connections that the pool
- * has for it. They are opened when a mount begins or there is data to move, and closed when there was none for
+ * SFTP channels for file data, each with a server process of its own, on the connections that the pool has for
+ * it: the lanes that an open file may take. They are opened when a mount begins or there is data to move, and closed when there was none for
  * minutes; a server that gives fewer gets by with fewer, in silence. A connection that refused or ended a
  * channel is not asked for another one.
  */
@@ -13,24 +13,24 @@ import { ConnectionPool } from '../ssh/pool.js';
 
 const log = logger('lanes');
 
-/** Lanes in all, where there are not more connections: each adds a window of 2 MiB at the server's end. */
-export const LANES = 6;
-/** Milliseconds without data after which lanes and connections are closed, and how often that is looked at. */
+/** Channels in all, where there are not more connections: each adds a window of 2 MiB at the server's end. */
+export const CHANNELS = 6;
+/** Milliseconds without data after which channels and connections are closed, and how often that is looked at. */
 const IDLE = 10 * 60_000;
 const SWEEP = 60_000;
 /** `want` looks no closer within this many milliseconds of the last time. */
 const RENEW = 1000;
 
 /** Nothing to move; something to move, or not long ago; the mount ends. */
-type LanesState = 'resting' | 'working' | 'closed';
+type State = 'resting' | 'working' | 'closed';
 
 /** A channel on its way, or open. */
-interface Lane {
+interface Channel {
   readonly connection: Connection;
   client: SftpClient | null;
 }
 
-export interface LanesSettings {
+export interface DataChannelsSettings {
   /** Most connections of the mount; at least 1. */
   readonly maxConns: number;
   readonly clock: Clock;
@@ -40,24 +40,24 @@ export interface LanesSettings {
   report(text: string): void;
 }
 
-export class Lanes implements BulkClients {
-  readonly #settings: LanesSettings;
+export class DataChannels implements BulkClients {
+  readonly #settings: DataChannelsSettings;
   readonly #pool: ConnectionPool;
-  readonly #lanes = new Set<Lane>();
+  readonly #channels = new Set<Channel>();
   readonly #exhausted = new WeakSet<Connection>();
-  #state: LanesState = 'resting';
+  #state: State = 'resting';
   #clients: readonly SftpClient[] = [];
   #wantedAt: number;
   #timer: NodeJS.Timeout | null = null;
 
   /** Does nothing before `start` or `want`. */
-  constructor(first: Connection, settings: LanesSettings) {
+  constructor(first: Connection, settings: DataChannelsSettings) {
     const { maxConns, clock, report } = settings;
     this.#settings = settings;
     this.#wantedAt = clock.monotonic();
     this.#pool = new ConnectionPool(first, {
       maxConns,
-      channels: LANES,
+      channels: CHANNELS,
       clock,
       report,
       changed: () => this.#spread(),
@@ -68,13 +68,13 @@ export class Lanes implements BulkClients {
     return this.#clients;
   }
 
-  /** Connections for data, and open lanes. */
-  get counts(): { readonly connections: number; readonly lanes: number } {
-    return { connections: this.#pool.size, lanes: this.#clients.length };
+  /** Connections for data, and open channels. */
+  get counts(): { readonly connections: number; readonly channels: number } {
+    return { connections: this.#pool.size, channels: this.#clients.length };
   }
 
   /**
-   * Logs in and opens lanes ahead, since both take longer than most files; and begins to look for what is idle.
+   * Logs in and opens channels ahead, since both take longer than most files; and begins to look for what is idle.
    * A mount that is not used gives them back like any other.
    */
   start(): void {
@@ -96,15 +96,15 @@ export class Lanes implements BulkClients {
     this.#spread();
   }
 
-  /** Ends every lane and every connection but the first. Never rejects. */
+  /** Ends every channel and every connection but the first. Never rejects. */
   async close(): Promise<void> {
     this.#setState('closed');
     if (this.#timer !== null) clearInterval(this.#timer);
-    for (const lane of this.#lanes) this.#end(lane);
+    for (const channel of this.#channels) this.#end(channel);
     await this.#pool.close();
   }
 
-  #setState(state: LanesState): void {
+  #setState(state: State): void {
     log('%s -> %s', this.#state, state);
     this.#state = state;
   }
@@ -119,66 +119,66 @@ export class Lanes implements BulkClients {
     }
   }
 
-  /** Lanes on `connection`, those on their way included. */
+  /** Channels on `connection`, those on their way included. */
   #on(connection: Connection): number {
     let count = 0;
-    for (const lane of this.#lanes) if (lane.connection === connection) count++;
+    for (const channel of this.#channels) if (channel.connection === connection) count++;
     return count;
   }
 
   async #open(connection: Connection): Promise<void> {
-    const lane: Lane = { connection, client: null };
-    this.#lanes.add(lane);
+    const channel: Channel = { connection, client: null };
+    this.#channels.add(channel);
     try {
       const client = await this.#settings.open(connection);
-      if (!this.#lanes.has(lane)) {
+      if (!this.#channels.has(channel)) {
         client.end();
         return;
       }
-      lane.client = client;
+      channel.client = client;
       this.#refresh();
-      client.onClose((error) => this.#lost(lane, error));
+      client.onClose((error) => this.#lost(channel, error));
     } catch (error) {
-      this.#lost(lane, error);
+      this.#lost(channel, error);
     }
   }
 
   /** Refused or ended by the server. */
-  #lost(lane: Lane, error: unknown): void {
-    if (!this.#lanes.delete(lane)) return;
+  #lost(channel: Channel, error: unknown): void {
+    if (!this.#channels.delete(channel)) return;
     this.#refresh();
-    this.#exhausted.add(lane.connection);
-    const left = this.#on(lane.connection);
+    this.#exhausted.add(channel.connection);
+    const left = this.#on(channel.connection);
     log(
-      'a lane is lost, %d left on its connection: %s',
+      'a channel is lost, %d left on its connection: %s',
       left,
       error instanceof Error ? error.message : error,
     );
-    if (left === 0) this.#pool.discard(lane.connection);
+    if (left === 0) this.#pool.discard(channel.connection);
   }
 
-  #end(lane: Lane): void {
-    this.#lanes.delete(lane);
+  #end(channel: Channel): void {
+    this.#channels.delete(channel);
     this.#refresh();
-    lane.client?.end();
+    channel.client?.end();
   }
 
   #refresh(): void {
-    this.#clients = [...this.#lanes].flatMap(({ client }) => client ?? []);
+    this.#clients = [...this.#channels].flatMap(({ client }) => client ?? []);
   }
 
-  /** Ends lanes that nobody uses, when there was no data for long or their connection carries none any more. */
+  /** Ends channels that nobody uses, when there was no data for long or their connection carries none any more. */
   #sweep(): void {
     const idle = this.#settings.clock.monotonic() - this.#wantedAt >= IDLE;
     if (idle && this.#state === 'working') this.#setState('resting');
     const carrying = new Set(this.#pool.carriers.map(({ connection }) => connection));
-    for (const lane of this.#lanes) {
-      if (isUnused(lane) && (idle || !carrying.has(lane.connection))) this.#end(lane);
+    for (const channel of this.#channels) {
+      if (isUnused(channel) && (idle || !carrying.has(channel.connection))) this.#end(channel);
     }
-    if (idle) this.#pool.rest(new Set([...this.#lanes].map(({ connection }) => connection)));
+    if (idle) this.#pool.rest(new Set([...this.#channels].map(({ connection }) => connection)));
   }
 }
 
-function isUnused({ client }: Lane): boolean {
+function isUnused({ client }: Channel): boolean {
   return client !== null && client.openHandles === 0 && client.inFlight === 0;
 }

@@ -1,0 +1,133 @@
+/**
+ * Directories, asked for as a whole: whoever wants one at the same time shares the request, and a listing that
+ * was begun ahead serves those who come to want it. What is learned goes to the namespace.
+ */
+import type { ByteString } from '../base/bytes.js';
+import type { Clock } from '../base/clock.js';
+import { FsError } from '../base/errno.js';
+import { isRegular } from '../base/mode.js';
+import { joinPath, type Path } from '../base/path.js';
+import { linkCountOf, type SftpName } from '../sftp/attributes.js';
+import { type Directory, type Name, nameWith } from './directory.js';
+import { type Identity, toAttributes } from './identity.js';
+import type { HardLinks } from './links.js';
+import type { Namespace } from './namespace.js';
+import type { Attributes } from './operations.js';
+import type { FsOptions } from './options.js';
+import { depthFor, readPages } from './pages.js';
+import type { Remote } from './remote.js';
+
+/** A listing that nobody asked for is given up beyond this many names. */
+const MAX_AHEAD = 10_000;
+
+/** Why a directory is listed. */
+interface Purpose {
+  /** Somebody waits for it; else it is only made ahead. */
+  isWanted: boolean;
+}
+
+/** A listing under way. */
+interface Asking {
+  /** The epoch at which it began. */
+  readonly since: number;
+  readonly purpose: Purpose;
+  readonly directory: Promise<Directory>;
+}
+
+export class Listings {
+  readonly #remote: Remote;
+  readonly #names: Namespace;
+  readonly #identity: Identity;
+  readonly #links: HardLinks;
+  readonly #options: FsOptions;
+  readonly #clock: Clock;
+  readonly #asking = new Map<Path, Asking>();
+
+  constructor(
+    remote: Remote,
+    names: Namespace,
+    identity: Identity,
+    links: HardLinks,
+    options: FsOptions,
+    clock: Clock,
+  ) {
+    this.#remote = remote;
+    this.#names = names;
+    this.#identity = identity;
+    this.#links = links;
+    this.#options = options;
+    this.#clock = clock;
+  }
+
+  /** The directory with all its names, from the cache while it may be trusted. */
+  async list(path: Path): Promise<Directory> {
+    const listed = this.#names.listed(path);
+    if (listed !== undefined) return listed;
+    const asking = this.#asking.get(path);
+    // One that began before the directory was moved or removed is about another.
+    if (asking === undefined || this.#names.epochs.touchedIn(path, asking.since) === null) {
+      return this.#ask(path, true);
+    }
+    const { purpose } = asking;
+    const wasWanted = purpose.isWanted;
+    purpose.isWanted = true;
+    try {
+      const directory = await asking.directory;
+      // One that is not held may lack what was changed before this call.
+      return this.#names.held(path) === directory ? directory : this.list(path);
+    } catch (error) {
+      // What only listed ahead does not find out why it failed.
+      if (wasWanted) throw error;
+      return this.list(path);
+    }
+  }
+
+  /** Lists a directory that nobody asked for yet; answers its number of names. Fails with anything. */
+  async listAhead(path: Path): Promise<number> {
+    return (await this.#ask(path, false)).size;
+  }
+
+  isListing(path: Path): boolean {
+    return this.#asking.has(path);
+  }
+
+  #ask(path: Path, isWanted: boolean): Promise<Directory> {
+    const since = this.#names.epochs.now();
+    const purpose: Purpose = { isWanted };
+    const directory = this.#fetch(path, since, purpose).finally(() => {
+      if (this.#asking.get(path)?.directory === directory) this.#asking.delete(path);
+    });
+    this.#asking.set(path, { since, purpose, directory });
+    return directory;
+  }
+
+  async #fetch(path: Path, since: number, purpose: Purpose): Promise<Directory> {
+    const askedAt = this.#clock.monotonic();
+    const at = this.#remote.at(path);
+    const { client } = this.#remote;
+    const depth = this.#options.syncReaddir ? 1 : depthFor(this.#names.sizeOf(path));
+    const names = new Map<ByteString, Name>();
+    try {
+      const handle = await client.opendir(at);
+      for await (const page of readPages(client, handle, depth)) {
+        for (const entry of page) {
+          names.set(entry.filename, nameWith(entry.filename, this.#attributesOf(path, entry), askedAt));
+        }
+        if (names.size > MAX_AHEAD && !purpose.isWanted)
+          throw new FsError('EFBIG', 'too large to list ahead');
+      }
+    } catch (error) {
+      throw purpose.isWanted ? await this.#remote.failure(error, { op: 'opendir', path: at }) : error;
+    }
+    return this.#names.learnListing(path, names, since, askedAt);
+  }
+
+  #attributesOf(directory: Path, entry: SftpName): Attributes {
+    const nlink = linkCountOf(entry.longname) ?? 1;
+    const attributes = toAttributes(this.#identity, entry.attributes, nlink);
+    if (isRegular(attributes.mode) && (nlink > 1 || !this.#links.isEmpty)) {
+      this.#links.observe(joinPath(directory, entry.filename), attributes);
+    }
+    return attributes;
+  }
+}
