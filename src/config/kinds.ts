@@ -22,6 +22,12 @@ export interface Option<T> {
   read(name: string, text: string, before: T | undefined): T;
 }
 
+/** Options by their key in `MountOptions`. */
+export type Options = Readonly<Record<string, Option<unknown>>>;
+
+/** A day in seconds, the most a span of time may be: more is a mistake rather than a wish. */
+export const DAY = 86_400;
+
 interface Description {
   readonly group: Group;
   readonly names: readonly string[];
