@@ -6,7 +6,7 @@ import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex, duplexPair } from 'node:stream';
-import { expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { ascii } from '../../src/base/bytes.js';
 import type { Clock } from '../../src/base/clock.js';
 import type { Path } from '../../src/base/path.js';
@@ -56,7 +56,6 @@ export interface DirectFileSystem {
   readonly further: readonly SftpClient[];
   readonly laneRequests: string[];
   readonly beforeLane: Map<string, () => Promise<void> | void>;
-  close(): Promise<void>;
 }
 
 export const nobody: Identity = {
@@ -79,6 +78,7 @@ export interface Connection {
   readonly maxRead?: number;
 }
 
+/** Ends with the test that asked for it, which fails when it left files, unwritten or lent data behind. */
 export async function openDirect(
   options: Partial<FsOptions> = {},
   identity: Partial<Identity> = {},
@@ -120,7 +120,7 @@ export async function openDirect(
     invalidateAttributes: (at) => forgotten.push(`attributes ${at}`),
   };
   fs.attachKernel(kernel);
-  const close = async () => {
+  onTestFinished(async () => {
     const { openFiles, dirtyBytes } = fs.status();
     fs.close();
     for (const each of sessions) each.end();
@@ -129,8 +129,8 @@ export async function openDirect(
     if (openFiles > 0 || dirtyBytes > 0)
       throw new Error(`left open: ${openFiles} files, ${dirtyBytes} bytes`);
     await expect.poll(() => fs.status().lentBytes).toBe(0);
-  };
-  return { fs, further, laneRequests, beforeLane, clock, disk, requests, forgotten, before, after, close };
+  });
+  return { fs, further, laneRequests, beforeLane, clock, disk, requests, forgotten, before, after };
 }
 
 /** Milliseconds by which a lane may lag, in each direction. */

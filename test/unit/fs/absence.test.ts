@@ -1,18 +1,12 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_CREAT, O_EXCL, O_WRONLY } from '../../../src/base/mode.js';
 import { type DirectFileSystem, openDirect, path } from '../../support/direct-filesystem.js';
 
-const opened: DirectFileSystem[] = [];
-afterEach(async () => {
-  for (const each of opened.splice(0)) await each.close();
-});
-
 async function direct(): Promise<DirectFileSystem> {
   const each = await openDirect({ negativeTtl: 1000 });
-  opened.push(each);
   await writeFile(join(each.disk, 'there'), 'x');
   return each;
 }

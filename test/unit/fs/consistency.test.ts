@@ -1,6 +1,6 @@
 import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
 import {
   type DirectFileSystem,
@@ -11,16 +11,6 @@ import {
 } from '../../support/direct-filesystem.js';
 
 const plain = { fromPageCache: false };
-
-let open: DirectFileSystem | null = null;
-async function direct(options = {}) {
-  open = await openDirect(options);
-  return open;
-}
-afterEach(async () => {
-  await open?.close();
-  open = null;
-});
 
 /** Opens, reads, closes. */
 async function contentOf({ fs }: DirectFileSystem, name: string): Promise<string> {
@@ -33,7 +23,7 @@ async function contentOf({ fs }: DirectFileSystem, name: string): Promise<string
 
 describe('close-to-open', () => {
   it('asks for size and time with each open, in the same round trip', async () => {
-    const world = await direct();
+    const world = await openDirect();
     await serverFile(world.disk, 'f', 'old');
     await contentOf(world, 'f');
     world.requests.length = 0;
@@ -42,7 +32,7 @@ describe('close-to-open', () => {
   });
 
   it('drops content when the time changed, though the size did not', async () => {
-    const world = await direct();
+    const world = await openDirect();
     await serverFile(world.disk, 'f', 'old');
     await contentOf(world, 'f');
     await serverFile(world.disk, 'f', 'new', new Date('2020-01-01T00:00:01Z'));
@@ -50,7 +40,7 @@ describe('close-to-open', () => {
   });
 
   it('drops content when the size changed, though the time did not', async () => {
-    const world = await direct();
+    const world = await openDirect();
     await serverFile(world.disk, 'f', 'old');
     await contentOf(world, 'f');
     await serverFile(world.disk, 'f', 'longer');
@@ -58,7 +48,7 @@ describe('close-to-open', () => {
   });
 
   it('does not trust content seen within two seconds of its time', async () => {
-    const world = await direct();
+    const world = await openDirect();
     const now = new Date(Math.floor(world.clock.now() / 1000) * 1000);
     await serverFile(world.disk, 'f', 'old', now);
     await contentOf(world, 'f');
@@ -67,7 +57,7 @@ describe('close-to-open', () => {
   });
 
   it('tells the kernel to keep its pages only if nothing changed', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await serverFile(disk, 'f', 'old');
     const keeps = async () => {
       const { handle, keepCache } = await fs.open(path('f'), O_RDONLY);
@@ -82,7 +72,7 @@ describe('close-to-open', () => {
   });
 
   it('tells the driver when the kernel’s attributes are out of date', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await serverFile(disk, 'f', 'old');
     await fs.lookup(path('f'));
     const stale = async () => {
@@ -96,7 +86,7 @@ describe('close-to-open', () => {
   });
 
   it('keeps cached content valid through our own chmod and utimes', async () => {
-    const world = await direct();
+    const world = await openDirect();
     await serverFile(world.disk, 'f', 'text');
     await contentOf(world, 'f');
     await world.fs.setattr({ path: path('f'), handle: null }, { mode: 0o600, mtime: 1_500_000_000 });
@@ -108,7 +98,7 @@ describe('close-to-open', () => {
 
 describe('open files', () => {
   it('follow a rename, and the file that is renamed over keeps its own content', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     const source = await fs.create(path('a'), O_RDWR, 0o644);
     await fs.write(source.handle, 0, Buffer.from('source'), plain);
     const target = await fs.create(path('b'), O_RDWR, 0o644);
@@ -124,7 +114,7 @@ describe('open files', () => {
   });
 
   it('go on after unlink, and a new file of that name is another', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     const old = await fs.create(path('f'), O_RDWR, 0o644);
     await fs.write(old.handle, 0, Buffer.from('old'), plain);
     await fs.unlink(path('f'));
@@ -139,7 +129,7 @@ describe('open files', () => {
   });
 
   it('follow a rename of their directory', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await fs.mkdir(path('d'), 0o755);
     const { handle } = await fs.create(path('d/f'), O_RDWR, 0o644);
     await fs.rename(path('d'), path('e'), { noReplace: false });
@@ -150,7 +140,7 @@ describe('open files', () => {
   });
 
   it('are truncated and extended by handle, with what was written before and after in order', async () => {
-    const { fs } = await direct();
+    const { fs } = await openDirect();
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
     await fs.write(handle, 0, Buffer.from('0123456789'), plain);
     await fs.setattr({ path: path('f'), handle }, { size: 4 });
@@ -163,7 +153,7 @@ describe('open files', () => {
   });
 
   it('are emptied by O_TRUNC under another descriptor with unsent writes', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     const writer = await fs.create(path('f'), O_RDWR, 0o644);
     await fs.write(writer.handle, 0, Buffer.from('unsent'), plain);
     const other = await fs.open(path('f'), O_WRONLY | O_TRUNC);
@@ -178,7 +168,7 @@ describe('open files', () => {
   });
 
   it('show in stat and listings the size that was written, sent or not', async () => {
-    const { fs } = await direct();
+    const { fs } = await openDirect();
     await fs.opendir(path('')).then(({ handle }) => fs.releasedir(handle));
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     await fs.write(handle, 0, Buffer.alloc(12_345), plain);
@@ -193,7 +183,7 @@ describe('open files', () => {
   });
 
   it('do not cache an answer that crossed a write', async () => {
-    const { fs, after } = await direct();
+    const { fs, after } = await openDirect();
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
     await fs.write(handle, 0, Buffer.from('old!'), plain);
     await fs.flush(handle);
@@ -213,7 +203,7 @@ describe('open files', () => {
   });
 
   it('do not cache what the server had while a write was still unsent', async () => {
-    const { fs } = await direct();
+    const { fs } = await openDirect();
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
     await fs.write(handle, 0, Buffer.from('old!'), plain);
     await fs.flush(handle);
@@ -227,7 +217,7 @@ describe('open files', () => {
 
 describe('creating', () => {
   it('gives a file the wanted mode, but never a file that was there already', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     const created = await fs.create(path('new'), O_WRONLY, 0o666);
     expect(created.attributes.mode & 0o777).toBe(0o666);
     await writeFile(join(disk, 'there'), 'kept', { mode: 0o600 });
@@ -241,7 +231,7 @@ describe('creating', () => {
   });
 
   it('refuses what SFTP has not, with the right errno', async () => {
-    const { fs } = await direct();
+    const { fs } = await openDirect();
     await expect(fs.mknod(path('fifo'), 0o010644)).rejects.toMatchObject({ code: 'EPERM' });
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
     await expect(fs.fallocate(handle, 0, 0, 10)).rejects.toMatchObject({ code: 'EOPNOTSUPP' });
@@ -251,7 +241,7 @@ describe('creating', () => {
 
 describe('copying on the server', () => {
   it('moves bytes written a moment ago, and what was cached of the target is dropped', async () => {
-    const { fs, requests, disk } = await direct();
+    const { fs, requests, disk } = await openDirect();
     const from = await fs.create(path('from'), O_RDWR, 0o644);
     await fs.write(from.handle, 0, Buffer.from('0123456789'), plain);
     const to = await fs.create(path('to'), O_RDWR, 0o644);
@@ -267,7 +257,7 @@ describe('copying on the server', () => {
 
 describe('a file replaced behind the mount', () => {
   it('is seen by the next open, while the old one is still read', async () => {
-    const world = await direct();
+    const world = await openDirect();
     const { fs, disk } = world;
     await serverFile(disk, 'f', 'old one');
     const { handle } = await fs.open(path('f'), O_RDONLY);

@@ -4,26 +4,14 @@
  */
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
 import type { FileSystem } from '../../../src/fs/filesystem.js';
-import {
-  type DirectFileSystem,
-  openDirect,
-  path,
-  readAll,
-  serverFile,
-} from '../../support/direct-filesystem.js';
+import { openDirect, path, readAll, serverFile } from '../../support/direct-filesystem.js';
 
 const plain = { fromPageCache: false };
 const named = (name: string) => ({ path: path(name), handle: null });
-
-let open: DirectFileSystem | null = null;
-afterEach(async () => {
-  await open?.close();
-  open = null;
-});
 
 const append = (fs: FileSystem, handle: number, offset: number, text: string) =>
   fs.write(handle, offset, Buffer.from(text), plain);
@@ -32,10 +20,7 @@ describe.each([
   ['one by one', false],
   ['in one chunk', true],
 ])('with answers %s', (_how, coalesced) => {
-  async function direct(options = {}) {
-    open = await openDirect(options, {}, { coalesced });
-    return open;
-  }
+  const direct = (options = {}) => openDirect(options, {}, { coalesced });
 
   describe('a listing under way', () => {
     it('does not serve one that begins after a change it crossed', async () => {

@@ -1,7 +1,7 @@
 /** Open directories: what a listing says of its entries when they are read, and what a server may do to it. */
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ascii } from '../../../src/base/bytes.js';
 import { O_WRONLY } from '../../../src/base/mode.js';
 import { fsOptions } from '../../../src/cli/wiring.js';
@@ -9,23 +9,7 @@ import { parseMountOptions } from '../../../src/config/parse.js';
 import { FileSystem } from '../../../src/fs/filesystem.js';
 import type { SftpName } from '../../../src/sftp/attributes.js';
 import type { SftpClient, SftpHandle } from '../../../src/sftp/client.js';
-import {
-  type DirectFileSystem,
-  nobody,
-  openDirect,
-  path,
-  serverFile,
-} from '../../support/direct-filesystem.js';
-
-let open: DirectFileSystem | null = null;
-async function direct(options = {}) {
-  open = await openDirect(options);
-  return open;
-}
-afterEach(async () => {
-  await open?.close();
-  open = null;
-});
+import { nobody, openDirect, path, serverFile } from '../../support/direct-filesystem.js';
 
 /** What a reader gets who asks for attributes as well: the size, null for a removed name, undefined if unknown. */
 async function sizes(fs: FileSystem, handle: number, restart = true) {
@@ -42,7 +26,7 @@ const names = async (fs: FileSystem, handle: number, restart = true) =>
 
 describe('an entry that changes after opendir', () => {
   it('is described as it is when it is read: removed, or with its new size', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await serverFile(disk, 'removed', 'x');
     await serverFile(disk, 'written', '');
     await serverFile(disk, 'same', 'same');
@@ -63,7 +47,7 @@ describe('an entry that changes after opendir', () => {
   });
 
   it('is not described while what was written to it is on its way', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await serverFile(disk, 'f', '');
     const directory = (await fs.opendir(path(''))).handle;
     const { handle } = await fs.open(path('f'), O_WRONLY);
@@ -74,7 +58,7 @@ describe('an entry that changes after opendir', () => {
   });
 
   it('is described again only by what a fresh look at it brought, when its attributes have run out', async () => {
-    const { fs, disk, clock } = await direct();
+    const { fs, disk, clock } = await openDirect();
     await serverFile(disk, 'f', 'x');
     const directory = (await fs.opendir(path(''))).handle;
     clock.advance(60_000);
@@ -85,7 +69,7 @@ describe('an entry that changes after opendir', () => {
   });
 
   it('and its name are there for whoever rewinds, made after the directory was opened', async () => {
-    const { fs } = await direct();
+    const { fs } = await openDirect();
     const directory = (await fs.opendir(path(''))).handle;
     await fs.mkdir(path('made'), 0o755);
     expect(await names(fs, directory)).toEqual([]);
@@ -96,7 +80,7 @@ describe('an entry that changes after opendir', () => {
 
 describe('an open directory', () => {
   it('keeps the snapshot that its reader walks through, whatever comes and goes', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     for (const name of ['a', 'b', 'c']) await writeFile(join(disk, name), '');
     const directory = (await fs.opendir(path(''))).handle;
     const first = await names(fs, directory);
@@ -106,7 +90,7 @@ describe('an open directory', () => {
   });
 
   it('follows a rename of itself and of a directory above it', async () => {
-    const { fs, disk, clock } = await direct();
+    const { fs, disk, clock } = await openDirect();
     await mkdir(join(disk, 'top/inner'), { recursive: true });
     await serverFile(disk, 'top/inner/f', 'four');
     const directory = (await fs.opendir(path('top/inner'))).handle;
@@ -125,7 +109,7 @@ describe('an open directory', () => {
   });
 
   it('is empty once it was removed, though another directory has its name', async () => {
-    const { fs } = await direct();
+    const { fs } = await openDirect();
     await fs.mkdir(path('d'), 0o755);
     const directory = (await fs.opendir(path('d'))).handle;
     await fs.rmdir(path('d'));
@@ -137,7 +121,7 @@ describe('an open directory', () => {
   });
 
   it('is empty once another was renamed over it', async () => {
-    const { fs } = await direct();
+    const { fs } = await openDirect();
     for (const name of ['old', 'new', 'new/inside']) await fs.mkdir(path(name), 0o755);
     const [replaced, source] = [
       (await fs.opendir(path('old'))).handle,
@@ -151,7 +135,7 @@ describe('an open directory', () => {
   });
 
   it('that another machine renamed is an error when it is read again, not another directory', async () => {
-    const { fs, disk, clock } = await direct();
+    const { fs, disk, clock } = await openDirect();
     await mkdir(join(disk, 'd'));
     const directory = (await fs.opendir(path('d'))).handle;
     await names(fs, directory);
@@ -164,7 +148,7 @@ describe('an open directory', () => {
 
 describe('a directory of our own making', () => {
   it('is known to be empty, and its names to be missing, without a question', async () => {
-    const { fs, requests } = await direct();
+    const { fs, requests } = await openDirect();
     await fs.mkdir(path('d'), 0o755);
     requests.length = 0;
     expect((await fs.lookup(path('d/f'))).attributes).toBeNull();
@@ -175,7 +159,7 @@ describe('a directory of our own making', () => {
   });
 
   it('is listed by the server once its mode was changed, which may forbid it', async () => {
-    const { fs, requests } = await direct();
+    const { fs, requests } = await openDirect();
     await fs.mkdir(path('d'), 0o755);
     await fs.setattr({ path: path('d'), handle: null }, { mode: 0o000 });
     await fs.opendir(path('d')).then(({ handle }) => fs.releasedir(handle));

@@ -1,7 +1,7 @@
 /** What the kernel is told when we learn that it may hold something else, and what it may keep of a directory. */
 import { appendFile, mkdir, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_RDONLY, O_WRONLY } from '../../../src/base/mode.js';
 import {
@@ -17,15 +17,8 @@ const LATER = new Date('2021-01-01T00:00:00Z');
 const LIST_AGAIN = 2000;
 const named = (name: string) => ({ path: path(name), handle: null });
 
-let open: DirectFileSystem | null = null;
-async function direct(options = {}) {
-  open = await openDirect({ dirTtl: 1000, statTtl: 20_000, attrTtl: 20_000, entryTtl: 20_000, ...options });
-  return open;
-}
-afterEach(async () => {
-  await open?.close();
-  open = null;
-});
+const direct = (options = {}) =>
+  openDirect({ dirTtl: 1000, statTtl: 20_000, attrTtl: 20_000, entryTtl: 20_000, ...options });
 
 /** Reads a directory as `ls` does; answers whether the kernel may keep its pages of it. */
 async function list({ fs }: DirectFileSystem, directory = ''): Promise<boolean> {

@@ -3,26 +3,17 @@ import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
 import type { FileSystem } from '../../../src/fs/filesystem.js';
-import { type DirectFileSystem, openDirect, path } from '../../support/direct-filesystem.js';
+import { openDirect, path } from '../../support/direct-filesystem.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const PIECE = 128 * KIB;
 
-const opened: DirectFileSystem[] = [];
-afterEach(async () => {
-  for (const each of opened.splice(0)) await each.close();
-});
-
-async function direct(lanes = 3): Promise<DirectFileSystem> {
-  const each = await openDirect({ dirtyBytes: 64 * MIB }, {}, { lanes });
-  opened.push(each);
-  return each;
-}
+const direct = (lanes = 3) => openDirect({ dirtyBytes: 64 * MIB }, {}, { lanes });
 
 async function readWhole(fs: FileSystem, handle: number, from: number, to: number): Promise<Buffer> {
   const whole: Buffer[] = [];
@@ -260,7 +251,6 @@ describe('data that has to wait', () => {
 
   it('arrives whole where a READ may be shorter than a block', async () => {
     const each = await openDirect({}, {}, { maxRead: 5000 });
-    opened.push(each);
     const data = randomBytes(300_001);
     await writeFile(join(each.disk, 'f'), data);
     const { handle } = await each.fs.open(path('f'), O_RDONLY);

@@ -1,22 +1,12 @@
 /** Directories listed before a program opens them: for walks, within bounds, and with nothing but the truth. */
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { SftpStatusError } from '../../../src/sftp/errors.js';
 import { type DirectFileSystem, openDirect, path } from '../../support/direct-filesystem.js';
 
 const HOUR = 3_600_000;
-
-let open: DirectFileSystem | null = null;
-async function direct(options = {}) {
-  open = await openDirect(options);
-  return open;
-}
-afterEach(async () => {
-  await open?.close();
-  open = null;
-});
 
 /** Directories `00`, `01`… in `parent`, each with one file. */
 async function siblings(disk: string, count: number, parent = ''): Promise<string[]> {
@@ -52,7 +42,7 @@ describe('a walk', () => {
     ['in the order of the listing', (names: string[]) => names],
     ['sorted by name', (names: string[]) => [...names].sort()],
   ])('%s takes a fraction of the round trips', async (_how, order) => {
-    const world = await direct();
+    const world = await openDirect();
     await siblings(world.disk, 60);
     const children = order(await list(world, ''));
     // Every answer waits until nothing more is asked: so many waits, so many round trips.
@@ -79,7 +69,7 @@ describe('a walk', () => {
   });
 
   it('goes down: the children of what was listed ahead are listed ahead as well', async () => {
-    const world = await direct();
+    const world = await openDirect();
     for (const top of ['a', 'b', 'c']) await siblings(world.disk, 3, top);
     const [first, second, third] = await list(world, '');
     await list(world, first ?? '');
@@ -96,7 +86,7 @@ describe('a walk', () => {
   });
 
   it('that is only one listing, or a directory somewhere among others, lists nothing else', async () => {
-    const world = await direct();
+    const world = await openDirect();
     await siblings(world.disk, 20);
     await list(world, '');
     expect(opened(world)).toBe(1);
@@ -106,7 +96,7 @@ describe('a walk', () => {
   });
 
   it('that ended long ago is not gone on with', async () => {
-    const world = await direct({ dirTtl: HOUR });
+    const world = await openDirect({ dirTtl: HOUR });
     await siblings(world.disk, 20);
     const [first] = await list(world, '');
     world.clock.advance(60_000);
@@ -116,7 +106,7 @@ describe('a walk', () => {
   });
 
   it('that ends early has listed no more than a few in vain', async () => {
-    const world = await direct();
+    const world = await openDirect();
     await siblings(world.disk, 60);
     const children = await list(world, '');
     for (const child of children.slice(0, 5)) await list(world, child);
@@ -125,7 +115,7 @@ describe('a walk', () => {
   });
 
   it('does not go through symbolic links', async () => {
-    const world = await direct();
+    const world = await openDirect();
     await siblings(world.disk, 1);
     for (const name of ['l1', 'l2', 'l3']) await symlink('.', join(world.disk, name));
     await list(world, '');
@@ -135,7 +125,7 @@ describe('a walk', () => {
   });
 
   it('lists nothing ahead where listings are not trusted', async () => {
-    const world = await direct({ dirTtl: 0 });
+    const world = await openDirect({ dirTtl: 0 });
     await siblings(world.disk, 20);
     for (const child of (await list(world, '')).slice(0, 3)) await list(world, child);
     await quiet(world);
@@ -145,7 +135,7 @@ describe('a walk', () => {
 
 describe('a listing that was made ahead', () => {
   it('is joined by an open that comes while it is under way', async () => {
-    const world = await direct();
+    const world = await openDirect();
     await siblings(world.disk, 2);
     const [first = '', second = ''] = await list(world, '');
     const held = deferred<void>();
@@ -159,7 +149,7 @@ describe('a listing that was made ahead', () => {
   });
 
   it('grows as old as any other', async () => {
-    const world = await direct();
+    const world = await openDirect();
     await siblings(world.disk, 2);
     const [first = '', second = ''] = await list(world, '');
     await list(world, first);
@@ -171,7 +161,7 @@ describe('a listing that was made ahead', () => {
   });
 
   it('is not believed when a change of ours crossed it', async () => {
-    const world = await direct();
+    const world = await openDirect();
     await siblings(world.disk, 2);
     const [first = '', second = ''] = await list(world, '');
     const held = deferred<void>();
@@ -186,7 +176,7 @@ describe('a listing that was made ahead', () => {
   });
 
   it('fails silently, and whoever opens the directory asks and learns the true reason', async () => {
-    const world = await direct();
+    const world = await openDirect();
     await siblings(world.disk, 2);
     const [first = '', second = ''] = await list(world, '');
     await rm(join(world.disk, second), { recursive: true });
@@ -198,7 +188,7 @@ describe('a listing that was made ahead', () => {
   });
 
   it('is asked for again by whoever had joined it when it failed', async () => {
-    const world = await direct();
+    const world = await openDirect();
     await siblings(world.disk, 2);
     const [first = '', second = ''] = await list(world, '');
     const held = deferred<void>();

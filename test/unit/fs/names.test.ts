@@ -1,26 +1,10 @@
 import { link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
-import {
-  type Connection,
-  type DirectFileSystem,
-  openDirect,
-  path,
-  readAll,
-} from '../../support/direct-filesystem.js';
+import { type DirectFileSystem, openDirect, path, readAll } from '../../support/direct-filesystem.js';
 
 const plain = { fromPageCache: false };
-
-let open: DirectFileSystem | null = null;
-async function direct(options = {}, identity = {}, connection: Connection = {}) {
-  open = await openDirect(options, identity, connection);
-  return open;
-}
-afterEach(async () => {
-  await open?.close();
-  open = null;
-});
 
 async function list({ fs }: DirectFileSystem, directory: string): Promise<string[]> {
   const handle = (await fs.opendir(path(directory))).handle;
@@ -31,7 +15,7 @@ async function list({ fs }: DirectFileSystem, directory: string): Promise<string
 
 describe('attributes', () => {
   it('are trusted for their time and asked for again after it', async () => {
-    const { fs, disk, clock, requests } = await direct({ statTtl: 1000 });
+    const { fs, disk, clock, requests } = await openDirect({ statTtl: 1000 });
     await writeFile(join(disk, 'f'), 'x');
     await fs.lookup(path('f'));
     requests.length = 0;
@@ -43,7 +27,7 @@ describe('attributes', () => {
   });
 
   it('reach the kernel with what is left of their time', async () => {
-    const { fs, disk, clock } = await direct({ statTtl: 1000, attrTtl: 5000, entryTtl: 300 });
+    const { fs, disk, clock } = await openDirect({ statTtl: 1000, attrTtl: 5000, entryTtl: 300 });
     await writeFile(join(disk, 'f'), 'x');
     expect(await fs.lookup(path('f'))).toMatchObject({ attrTtl: 1000, entryTtl: 300 });
     clock.advance(600);
@@ -51,7 +35,7 @@ describe('attributes', () => {
   });
 
   it('are asked for once by callers that ask together', async () => {
-    const { fs, disk, requests } = await direct();
+    const { fs, disk, requests } = await openDirect();
     await writeFile(join(disk, 'f'), 'x');
     requests.length = 0;
     await Promise.all(Array.from({ length: 5 }, () => fs.lookup(path('f'))));
@@ -59,7 +43,7 @@ describe('attributes', () => {
   });
 
   it('are not cached when the answer crosses a change of ours', async () => {
-    const { fs, disk, after } = await direct();
+    const { fs, disk, after } = await openDirect();
     await writeFile(join(disk, 'f'), 'x');
     let arrive = () => {};
     const held = new Promise<void>((resolve) => {
@@ -75,7 +59,7 @@ describe('attributes', () => {
   });
 
   it('set owner and time in pairs, keeping what was not asked for', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await writeFile(join(disk, 'f'), 'x');
     const target = { path: path('f'), handle: null };
     await fs.setattr(target, { atime: 1000, mtime: 2000 });
@@ -90,7 +74,7 @@ describe('attributes', () => {
   });
 
   it('cost no question when only the modification time is set: the access time is known', async () => {
-    const { fs, disk, requests } = await direct();
+    const { fs, disk, requests } = await openDirect();
     await writeFile(join(disk, 'f'), 'x');
     const before = (await fs.lookup(path('f'))).attributes;
     requests.length = 0;
@@ -100,21 +84,20 @@ describe('attributes', () => {
   });
 
   it('take the local clock for UTIME_NOW', async () => {
-    const { fs, disk, clock } = await direct();
+    const { fs, disk, clock } = await openDirect();
     await writeFile(join(disk, 'f'), 'x');
     const { attributes } = await fs.setattr({ path: path('f'), handle: null }, { mtime: 'now' });
     expect(attributes.mtime).toBe(Math.floor(clock.now() / 1000));
   });
 
   it('of a link are changed on the link, or not at all', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await writeFile(join(disk, 'target'), 'x');
     await symlink('target', join(disk, 'link'));
     const before = (await fs.lookup(path('target'))).attributes?.mtime;
     const { attributes } = await fs.setattr({ path: path('link'), handle: null }, { mtime: 5000 });
     expect(attributes.mtime).toBe(5000);
-    await open?.close();
-    const weak = await direct({}, {}, { extensions: new Set() });
+    const weak = await openDirect({}, {}, { extensions: new Set() });
     await writeFile(join(weak.disk, 'target'), 'x');
     await symlink('target', join(weak.disk, 'link'));
     const change = weak.fs.setattr({ path: path('link'), handle: null }, { mtime: 5000 });
@@ -125,7 +108,7 @@ describe('attributes', () => {
 
 describe('names', () => {
   it('that do not exist are believed for their time, and never after we made them', async () => {
-    const { fs, disk, clock, requests } = await direct({ negativeTtl: 1000 });
+    const { fs, disk, clock, requests } = await openDirect({ negativeTtl: 1000 });
     expect((await fs.lookup(path('f'))).attributes).toBeNull();
     requests.length = 0;
     await writeFile(join(disk, 'f'), 'x');
@@ -139,7 +122,7 @@ describe('names', () => {
   });
 
   it('are answered from a fresh listing, there or not', async () => {
-    const world = await direct();
+    const world = await openDirect();
     for (const name of ['a', 'b']) await writeFile(join(world.disk, name), name);
     await list(world, '');
     world.requests.length = 0;
@@ -149,14 +132,14 @@ describe('names', () => {
   });
 
   it('are not denied by an empty listing: a server leaves out what it may not look at', async () => {
-    const world = await direct();
+    const world = await openDirect();
     expect(await list(world, '')).toEqual([]);
     await writeFile(join(world.disk, 'hidden'), 'x');
     expect((await world.fs.lookup(path('hidden'))).attributes?.size).toBe(1);
   });
 
   it('in a cached listing follow our own changes at once', async () => {
-    const world = await direct();
+    const world = await openDirect();
     const { fs } = world;
     await writeFile(join(world.disk, 'a'), 'a');
     await list(world, '');
@@ -172,7 +155,7 @@ describe('names', () => {
   });
 
   it('below a renamed directory move with it', async () => {
-    const world = await direct();
+    const world = await openDirect();
     const { fs, disk } = world;
     await mkdir(join(disk, 'd'));
     await writeFile(join(disk, 'd/f'), 'x');
@@ -183,7 +166,7 @@ describe('names', () => {
   });
 
   it('change at the cost of one round trip each', async () => {
-    const { fs, disk, requests, after } = await direct();
+    const { fs, disk, requests, after } = await openDirect();
     await writeFile(join(disk, 'f'), 'x');
     await fs.lookup(path('f'));
     const calls: readonly [string, readonly string[], () => Promise<unknown>][] = [
@@ -213,7 +196,7 @@ describe('names', () => {
   });
 
   it('are refused on a read-only mount', async () => {
-    const { fs, disk, requests } = await direct({ readOnly: true });
+    const { fs, disk, requests } = await openDirect({ readOnly: true });
     await writeFile(join(disk, 'f'), 'x');
     requests.length = 0;
     const refused = [
@@ -231,7 +214,7 @@ describe('names', () => {
   });
 
   it('are not replaced with NOREPLACE', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     for (const name of ['a', 'b']) await writeFile(join(disk, name), name);
     await expect(fs.rename(path('a'), path('b'), { noReplace: true })).rejects.toMatchObject({
       code: 'EEXIST',
@@ -241,7 +224,7 @@ describe('names', () => {
   });
 
   it('are replaced also by a server without posix-rename', async () => {
-    const world = await direct({}, {}, { extensions: new Set() });
+    const world = await openDirect({}, {}, { extensions: new Set() });
     for (const name of ['a', 'b']) await writeFile(join(world.disk, name), name);
     await world.fs.rename(path('a'), path('b'), { noReplace: false });
     const { handle } = await world.fs.open(path('b'), O_RDONLY);
@@ -253,7 +236,7 @@ describe('names', () => {
 
 describe('a symlink that changed behind the mount', () => {
   it('is taken from the kernel, which would cache its target without end', async () => {
-    const { fs, disk, clock, forgotten } = await direct();
+    const { fs, disk, clock, forgotten } = await openDirect();
     await symlink('one', join(disk, 'l'));
     await fs.lookup(path('l'));
     expect(await fs.readlink(path('l'))).toBe('one');
@@ -267,7 +250,7 @@ describe('a symlink that changed behind the mount', () => {
 
 describe('hard links', () => {
   it('made here count, on both names', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await writeFile(join(disk, 'a'), 'x');
     expect((await fs.link(path('a'), path('b'))).attributes.nlink).toBe(2);
     expect((await fs.getattr({ path: path('a'), handle: null })).attributes.nlink).toBe(2);
@@ -278,7 +261,7 @@ describe('hard links', () => {
   });
 
   it('made elsewhere are counted by a listing, and a change drops what is cached of the others', async () => {
-    const world = await direct();
+    const world = await openDirect();
     const { fs, disk, forgotten } = world;
     await writeFile(join(disk, 'a'), 'old!');
     await link(join(disk, 'a'), join(disk, 'b'));
@@ -295,7 +278,7 @@ describe('hard links', () => {
   });
 
   it('keep an open file reachable by its other name', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await writeFile(join(disk, 'a'), 'x');
     await fs.link(path('a'), path('b'));
     const { handle } = await fs.open(path('a'), O_RDWR);
@@ -306,7 +289,7 @@ describe('hard links', () => {
   });
 
   it('are EPERM where there are none', async () => {
-    const { fs, disk } = await direct({ hardLinks: false });
+    const { fs, disk } = await openDirect({ hardLinks: false });
     await writeFile(join(disk, 'a'), 'x');
     await expect(fs.link(path('a'), path('b'))).rejects.toMatchObject({ code: 'EPERM' });
   });
@@ -316,7 +299,7 @@ describe('owners', () => {
   const login = { remote: { uid: 1000, gid: 1000 }, local: { uid: 501, gid: 20 } };
 
   it('are mapped with idmap=user in both directions', async () => {
-    const { fs, disk } = await direct({}, { ...login, idmap: 'user' });
+    const { fs, disk } = await openDirect({}, { ...login, idmap: 'user' });
     await writeFile(join(disk, 'f'), 'x');
     const target = { path: path('f'), handle: null };
     const { attributes } = await fs
@@ -327,7 +310,7 @@ describe('owners', () => {
   });
 
   it('and modes are fixed by uid=, gid= and umask=', async () => {
-    const { fs, disk } = await direct({}, { uid: 7, gid: 8, umask: 0o077 });
+    const { fs, disk } = await openDirect({}, { uid: 7, gid: 8, umask: 0o077 });
     await writeFile(join(disk, 'f'), 'x', { mode: 0o640 });
     expect((await fs.lookup(path('f'))).attributes).toMatchObject({ uid: 7, gid: 8, mode: 0o100700 });
   });

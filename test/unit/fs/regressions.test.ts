@@ -1,18 +1,12 @@
 /** What went wrong once: files that change on the server while they are open here, holes, errors, half changes. */
 import { appendFile, readFile, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
 import type { FileSystem } from '../../../src/fs/filesystem.js';
 import { SftpStatusError } from '../../../src/sftp/errors.js';
-import {
-  type DirectFileSystem,
-  openDirect,
-  path,
-  readAll,
-  serverFile,
-} from '../../support/direct-filesystem.js';
+import { openDirect, path, readAll, serverFile } from '../../support/direct-filesystem.js';
 
 const plain = { fromPageCache: false };
 const LATER = new Date('2021-01-01T00:00:00Z');
@@ -22,16 +16,6 @@ const SEEK_DATA = 3;
 const FAILURE = () => {
   throw new SftpStatusError(4, 'Failure');
 };
-
-let open: DirectFileSystem | null = null;
-async function direct(options = {}, identity = {}) {
-  open = await openDirect(options, identity);
-  return open;
-}
-afterEach(async () => {
-  await open?.close();
-  open = null;
-});
 
 const named = (name: string) => ({ path: path(name), handle: null });
 const onDisk = (disk: string, name: string) => readFile(join(disk, name), 'utf8');
@@ -59,7 +43,7 @@ async function replace(disk: string, name: string, content: string): Promise<voi
 
 describe('an open file that grows on the server', () => {
   it('can be followed to its new end, as tail -f does', async () => {
-    const { fs, disk, clock } = await direct();
+    const { fs, disk, clock } = await openDirect();
     await serverFile(disk, 'log', 'one\n');
     const { handle } = await fs.open(path('log'), O_RDONLY);
     expect(await textOf(fs, handle)).toBe('one\n');
@@ -71,7 +55,7 @@ describe('an open file that grows on the server', () => {
   });
 
   it('is appended to behind what has come, once its attributes have run out', async () => {
-    const { fs, disk, clock } = await direct();
+    const { fs, disk, clock } = await openDirect();
     await serverFile(disk, 'log', 'one\n');
     const { handle } = await fs.open(path('log'), O_WRONLY | O_APPEND);
     await appendFile(join(disk, 'log'), 'two\n');
@@ -83,7 +67,7 @@ describe('an open file that grows on the server', () => {
   });
 
   it('has data for lseek up to the size that stat told', async () => {
-    const { fs, disk, clock } = await direct();
+    const { fs, disk, clock } = await openDirect();
     await serverFile(disk, 'log', 'one\n');
     const { handle } = await fs.open(path('log'), O_RDONLY);
     await appendFile(join(disk, 'log'), 'two\n');
@@ -96,7 +80,7 @@ describe('an open file that grows on the server', () => {
 
 describe('a name that is given to another file on the server while its file is open here', () => {
   it('is opened as the new file, and each descriptor reads its own', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await serverFile(disk, 'f', 'the old file');
     const old = await fs.open(path('f'), O_RDONLY);
     await replace(disk, 'f', 'new');
@@ -107,7 +91,7 @@ describe('a name that is given to another file on the server while its file is o
   });
 
   it('leaves appending through the old descriptor at the end of the old file, as logrotate needs', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await serverFile(disk, 'log', 'a long line\n');
     const old = await fs.open(path('log'), O_WRONLY | O_APPEND);
     await rename(join(disk, 'log'), join(disk, 'log.1'));
@@ -120,7 +104,7 @@ describe('a name that is given to another file on the server while its file is o
   });
 
   it('starts empty when it is created anew, whatever is unsent of the old file', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await serverFile(disk, 'f', 'old old old');
     const old = await fs.open(path('f'), O_RDWR);
     await put(fs, old.handle, 0, 'UNSENT');
@@ -133,7 +117,7 @@ describe('a name that is given to another file on the server while its file is o
   });
 
   it('passes a chmod by name on to the new file', async () => {
-    const { fs, disk, clock } = await direct();
+    const { fs, disk, clock } = await openDirect();
     await serverFile(disk, 'f', 'old');
     const old = await fs.open(path('f'), O_RDONLY);
     await replace(disk, 'f', 'new');
@@ -145,7 +129,7 @@ describe('a name that is given to another file on the server while its file is o
   });
 
   it('is the new file for stat once its attributes have run out, though writes to the old one are unsent', async () => {
-    const { fs, disk, clock } = await direct();
+    const { fs, disk, clock } = await openDirect();
     await serverFile(disk, 'f', 'old');
     const old = await fs.open(path('f'), O_RDWR);
     await put(fs, old.handle, 0, 'ZZZ');
@@ -160,7 +144,7 @@ describe('a name that is given to another file on the server while its file is o
 
 describe('cached content', () => {
   it('that the server has changed meanwhile is not made valid by a chmod of ours', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await serverFile(disk, 'f', 'old');
     const before = await fs.open(path('f'), O_RDONLY);
     await textOf(fs, before.handle);
@@ -173,7 +157,7 @@ describe('cached content', () => {
   });
 
   it('is shared by the names of a file: what is written through one is read through the other', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await serverFile(disk, 'a', 'aaaa');
     await fs.link(path('a'), path('b'));
     const reader = await fs.open(path('b'), O_RDONLY);
@@ -194,7 +178,7 @@ describe('the hole before an unsent write', () => {
     ['a new file', '', 10],
     ['behind the data of the server', 'abc', 0],
   ])('reads as zeros in full length (%s)', async (_where, content, offset) => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await serverFile(disk, 'f', content);
     const { handle } = await fs.open(path('f'), O_RDWR);
     await put(fs, handle, 1_000_000, 'x');
@@ -205,7 +189,7 @@ describe('the hole before an unsent write', () => {
   });
 
   it('may be cut away while it is read', async () => {
-    const { fs, disk, after } = await direct();
+    const { fs, disk, after } = await openDirect();
     await serverFile(disk, 'f', 'a'.repeat(300_000));
     const { handle } = await fs.open(path('f'), O_RDWR);
     const held = deferred<void>();
@@ -221,7 +205,7 @@ describe('the hole before an unsent write', () => {
 
 describe('writes', () => {
   it('are all on the server after fsync, through whatever descriptor it is called', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     const writer = await fs.create(path('f'), O_WRONLY, 0o644);
     await put(fs, writer.handle, 0, 'data');
     const reader = await fs.open(path('f'), O_RDONLY);
@@ -231,7 +215,7 @@ describe('writes', () => {
   });
 
   it('that append go on where the file ends after one of them was refused', async () => {
-    const { fs, disk, before } = await direct();
+    const { fs, disk, before } = await openDirect();
     await serverFile(disk, 'f', 'AAAA');
     const { handle } = await fs.open(path('f'), O_WRONLY | O_APPEND);
     before.set('write', FAILURE);
@@ -248,7 +232,7 @@ describe('writes', () => {
     ['in the same moment as', false],
     ['behind', true],
   ])('that come %s an O_TRUNC are seen by reads as they are on the server', async (_when, isSent) => {
-    const { fs, disk, requests } = await direct();
+    const { fs, disk, requests } = await openDirect();
     await serverFile(disk, 'f', 'aaaaaaaa');
     const writer = await fs.open(path('f'), O_RDWR);
     requests.length = 0;
@@ -265,7 +249,7 @@ describe('writes', () => {
 
 describe('half of a pair that SFTP sets together', () => {
   it('leaves the modification time as the server has it when only the access time is set', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     await serverFile(disk, 'f', 'x');
     await fs.lookup(path('f'));
     await utimes(join(disk, 'f'), LATER, LATER);
@@ -274,7 +258,7 @@ describe('half of a pair that SFTP sets together', () => {
   });
 
   it('leaves the owner as the server has it, not as uid= shows it, when only the group is set', async () => {
-    const { fs, disk } = await direct({}, { uid: 1234 });
+    const { fs, disk } = await openDirect({}, { uid: 1234 });
     await writeFile(join(disk, 'f'), 'x');
     const { uid, gid } = await stat(join(disk, 'f'));
     // Everybody may give a file the group it has.

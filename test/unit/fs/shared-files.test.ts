@@ -1,7 +1,7 @@
 /** One file by several names or descriptors, some of it written and not yet sent: there is only one truth. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_APPEND, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
 import { type DirectFileSystem, openDirect, path, readAll } from '../../support/direct-filesystem.js';
@@ -9,16 +9,6 @@ import { type DirectFileSystem, openDirect, path, readAll } from '../../support/
 const plain = { fromPageCache: false };
 const replacing = { noReplace: false };
 const named = (name: string) => ({ path: path(name), handle: null });
-
-let open: DirectFileSystem | null = null;
-async function direct() {
-  open = await openDirect();
-  return open;
-}
-afterEach(async () => {
-  await open?.close();
-  open = null;
-});
 
 async function close({ fs }: DirectFileSystem, ...handles: readonly number[]): Promise<void> {
   for (const handle of handles) {
@@ -29,7 +19,7 @@ async function close({ fs }: DirectFileSystem, ...handles: readonly number[]): P
 
 describe('a link made to a file with unsent writes', () => {
   it('shows their size under both names, and an append goes behind them', async () => {
-    const world = await direct();
+    const world = await openDirect();
     const { fs, disk } = world;
     const { handle } = await fs.create(path('a'), O_RDWR | O_APPEND, 0o644);
     await fs.write(handle, 0, Buffer.alloc(1000, 'A'), plain);
@@ -56,7 +46,7 @@ describe('a name that is left after the others went', () => {
   }
 
   it('leads a second open to what the first wrote', async () => {
-    const world = await direct();
+    const world = await openDirect();
     const first = await written(world);
     const { handle } = await world.fs.open(path('b'), O_RDWR);
     expect(await readAll(world.fs, handle)).toHaveLength(100);
@@ -68,7 +58,7 @@ describe('a name that is left after the others went', () => {
     ['appends behind it', O_RDWR | O_APPEND, 'A'.repeat(100) + 'B'.repeat(50)],
     ['overwrites it', O_RDWR, 'B'.repeat(50) + 'A'.repeat(50)],
   ])('is one file for an open that %s', async (_how, flags, content) => {
-    const world = await direct();
+    const world = await openDirect();
     const { fs, disk } = world;
     const first = await written(world);
     const { handle } = await fs.open(path('b'), flags);
@@ -80,7 +70,7 @@ describe('a name that is left after the others went', () => {
 
 describe('a lookup that was asked before a write went out', () => {
   it('answers the size that was written, though it was confirmed meanwhile', async () => {
-    const world = await direct();
+    const world = await openDirect();
     const { fs, after } = world;
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
     await fs.write(handle, 0, Buffer.alloc(5000), plain);
@@ -97,7 +87,7 @@ describe('a lookup that was asked before a write went out', () => {
 
 describe('a copy within one file', () => {
   it('is left to the kernel: OpenSSH refuses it', async () => {
-    const world = await direct();
+    const world = await openDirect();
     const { handle } = await world.fs.create(path('f'), O_RDWR, 0o644);
     const copy = world.fs.copyFileRange(handle, 0, handle, 100, 50);
     await expect(copy).rejects.toMatchObject({ code: 'EOPNOTSUPP' });

@@ -1,28 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { O_APPEND, O_RDONLY, O_RDWR, O_SYNC, O_WRONLY } from '../../../src/base/mode.js';
 import { SftpStatusError } from '../../../src/sftp/errors.js';
-import { type DirectFileSystem, openDirect, path, readAll } from '../../support/direct-filesystem.js';
+import { openDirect, path, readAll } from '../../support/direct-filesystem.js';
 
 const NO_SPACE = () => {
   throw new SftpStatusError(14, 'no space');
 };
 const plain = { fromPageCache: false };
 
-let open: DirectFileSystem | null = null;
-async function direct(options = {}) {
-  open = await openDirect(options);
-  return open;
-}
-afterEach(async () => {
-  await open?.close();
-  open = null;
-});
-
 describe('write-behind', () => {
   it('returns before the server was asked, and reads see the write', async () => {
-    const { fs, requests } = await direct();
+    const { fs, requests } = await openDirect();
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
     requests.length = 0;
     await fs.write(handle, 0, Buffer.from('hello'), plain);
@@ -33,7 +23,7 @@ describe('write-behind', () => {
   });
 
   it('sends small sequential writes as one request, with the FSTAT right behind it', async () => {
-    const { fs, requests } = await direct();
+    const { fs, requests } = await openDirect();
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     requests.length = 0;
     for (let at = 0; at < 100; at += 1) await fs.write(handle, at * 10, Buffer.alloc(10, at), plain);
@@ -43,7 +33,7 @@ describe('write-behind', () => {
   });
 
   it('has everything on the server when close returns', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     const data = Buffer.from(Array.from({ length: 1_000_000 }, (_, at) => at % 251));
     for (let at = 0; at < data.length; at += 70_000) {
@@ -55,7 +45,7 @@ describe('write-behind', () => {
   });
 
   it('bounds what is not confirmed: writers wait', async () => {
-    const { fs, before } = await direct({ dirtyBytes: 1 << 20 });
+    const { fs, before } = await openDirect({ dirtyBytes: 1 << 20 });
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     let release = () => {};
     const held = new Promise<void>((resolve) => {
@@ -79,7 +69,7 @@ describe('write-behind', () => {
   });
 
   it('sends a buffered tail by itself after a moment', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     await fs.write(handle, 0, Buffer.from('line\n'), plain);
     await expect.poll(() => readFile(join(disk, 'f'), 'utf8'), { timeout: 3000 }).toBe('line\n');
@@ -91,20 +81,18 @@ describe('write-behind', () => {
       [{ syncWrites: true }, O_WRONLY],
       [{}, O_WRONLY | O_SYNC],
     ] as const) {
-      const { fs, disk } = await direct(options);
+      const { fs, disk } = await openDirect(options);
       const { handle } = await fs.create(path('f'), flags, 0o644);
       await fs.write(handle, 0, Buffer.from('x'), plain);
       expect(await readFile(join(disk, 'f'), 'utf8')).toBe('x');
       await fs.release(handle);
-      await open?.close();
-      open = null;
     }
   });
 });
 
 describe('a refused write', () => {
   it('is told at close, once', async () => {
-    const { fs, before } = await direct();
+    const { fs, before } = await openDirect();
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     before.set('write', NO_SPACE);
     await fs.write(handle, 0, Buffer.from('x'), plain);
@@ -115,7 +103,7 @@ describe('a refused write', () => {
   });
 
   it('is told at fsync', async () => {
-    const { fs, before } = await direct();
+    const { fs, before } = await openDirect();
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     before.set('write', NO_SPACE);
     await fs.write(handle, 0, Buffer.from('x'), plain);
@@ -124,7 +112,7 @@ describe('a refused write', () => {
   });
 
   it('is told at the next write, if that comes first', async () => {
-    const { fs, before } = await direct();
+    const { fs, before } = await openDirect();
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     before.set('write', NO_SPACE);
     await fs.write(handle, 0, Buffer.alloc(300_000), plain);
@@ -138,7 +126,7 @@ describe('a refused write', () => {
   });
 
   it('is told to every descriptor that writes to the file, and to no reader', async () => {
-    const { fs, before } = await direct();
+    const { fs, before } = await openDirect();
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     const second = await fs.open(path('f'), O_RDWR);
     const reader = await fs.open(path('f'), O_RDONLY);
@@ -151,7 +139,7 @@ describe('a refused write', () => {
   });
 
   it('is not shown any longer: size and content go back to the server’s', async () => {
-    const { fs, before, forgotten } = await direct();
+    const { fs, before, forgotten } = await openDirect();
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
     await fs.write(handle, 0, Buffer.from('good'), plain);
     await fs.flush(handle);
@@ -166,7 +154,7 @@ describe('a refused write', () => {
   });
 
   it('is reported by name and size when no program was left to be told', async () => {
-    const { fs, before } = await direct();
+    const { fs, before } = await openDirect();
     const { handle } = await fs.create(path('dir-less'), O_WRONLY, 0o644);
     before.set('write', NO_SPACE);
     await fs.write(handle, 0, Buffer.from('12345'), plain);
@@ -177,7 +165,7 @@ describe('a refused write', () => {
 
 describe('appending', () => {
   it('goes to the end as it was at open, not to where the kernel thinks it is', async () => {
-    const { fs, forgotten } = await direct();
+    const { fs, forgotten } = await openDirect();
     const first = await fs.create(path('log'), O_WRONLY | O_APPEND, 0o644);
     await fs.write(first.handle, 0, Buffer.from('one\n'), plain);
     const second = await fs.open(path('log'), O_RDWR | O_APPEND);
@@ -192,7 +180,7 @@ describe('appending', () => {
   });
 
   it('leaves pages that the kernel writes back where they belong', async () => {
-    const { fs, disk } = await direct();
+    const { fs, disk } = await openDirect();
     const { handle } = await fs.create(path('map'), O_RDWR | O_APPEND, 0o644);
     await fs.write(handle, 0, Buffer.from('aaaa'), plain);
     await fs.write(handle, 0, Buffer.from('b'), { fromPageCache: true });

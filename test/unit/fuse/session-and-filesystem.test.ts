@@ -49,7 +49,6 @@ beforeEach(() => start());
 afterEach(async () => {
   world.before.clear();
   await session.end('unmounted');
-  await world.close();
 });
 
 /** Sends one request; `answered` waits for its reply. */
@@ -138,7 +137,6 @@ describe('a refused write whose close was interrupted', () => {
     ['one by one', false],
     ['in one chunk', true],
   ])('is told by a close that waits beside it (answers %s)', async (_how, coalesced) => {
-    await world.close();
     await start({}, coalesced);
     const { nodeid, fh, refuse } = await refusing();
     const closing = send(OPCODE.FLUSH, nodeid, ...flushBody(fh));
@@ -153,7 +151,6 @@ describe('a refused write whose close was interrupted', () => {
 
 describe('an appending write under a signal that the program handles', () => {
   it('is never told EINTR while it waits for room, and so is not made twice', async () => {
-    await world.close();
     await start({ dirtyBytes: 4 });
     await serverFile(world.disk, 'log', '');
     const nodeid = await lookup('log');
