@@ -3,6 +3,7 @@
  * char (0–255) per byte (latin1). It compares, hashes and concatenates like any string and never loses a
  * byte; only the terminal decodes it.
  */
+import { ASCII_CONTROL } from './control.js';
 
 declare const byteBrand: unique symbol;
 
@@ -29,8 +30,7 @@ export function decodeText(bytes: ByteString): string {
   const text = toBuffer(bytes).toString('utf8');
   const readable = text.includes('\uFFFD') ? bytes : text;
   const hex = (char: string) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  const visible = readable.replace(/[\x00-\x1f\x7f]/g, hex);
+  const visible = readable.replace(ASCII_CONTROL, hex);
   return readable === text ? visible : visible.replace(/[\x80-\xff]/g, hex);
 }
 

@@ -1,4 +1,5 @@
 /** Text from a server on its way to a terminal: no escape sequences, and no more than a screenful. */
+import { CONTROL } from './control.js';
 
 const LONGEST = 4096;
 
@@ -6,8 +7,5 @@ const LONGEST = 4096;
 export function printable(text: string, multiline = false): string {
   const short = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
   const kept = multiline ? short.replace(/\r\n?/g, '\n') : short;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return kept.replace(/[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (char) =>
-    char === '\t' || (multiline && char === '\n') ? char : '?',
-  );
+  return kept.replace(CONTROL, (char) => (char === '\t' || (multiline && char === '\n') ? char : '?'));
 }

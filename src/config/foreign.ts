@@ -1,37 +1,36 @@
 /**
  * Option words that change nothing in Remora: those of sshfs and libfuse that have no use here, those that
  * belong to mount(8) and init systems, and those that are refused because they are not supported yet.
- * Every one carries its reason, for the reference and for the error message.
+ * Every one carries its reason, for the log and for the error message.
  */
 
 export interface ForeignWord {
   readonly names: readonly string[];
-  readonly effect: 'accepted' | 'ignored' | 'refused';
+  readonly effect: 'ignored' | 'refused';
   readonly reason: string;
 }
 
-const accepted = (reason: string, ...names: string[]): ForeignWord => ({ names, effect: 'accepted', reason });
 const ignored = (reason: string, ...names: string[]): ForeignWord => ({ names, effect: 'ignored', reason });
 const refused = (reason: string, ...names: string[]): ForeignWord => ({ names, effect: 'refused', reason });
 
 /** A name that ends in `*` stands for all that begin with what is before it. */
 export const FOREIGN: readonly ForeignWord[] = [
-  accepted('not there yet: after a lost connection, mount again.', 'reconnect'),
-  accepted('Renames and times need no workaround here.', 'workaround'),
-  accepted(
+  ignored('not there yet: after a lost connection, mount again.', 'reconnect'),
+  ignored('Renames and times need no workaround here.', 'workaround'),
+  ignored(
     'the caches evict what is old when they are full.',
     'dcache_clean_interval',
     'dcache_min_clean_interval',
     'cache_clean_interval',
     'cache_min_clean_interval',
   ),
-  accepted('open always asks whether the file changed.', 'auto_cache', 'ac_attr_timeout'),
-  accepted('inodes are kept as long as the kernel knows them.', 'remember', 'noforget'),
-  accepted('large requests are always used.', 'big_writes', 'large_read', 'max_readahead'),
-  accepted('a call that waits is ended by a fatal signal.', 'intr', 'intr_signal'),
-  accepted('open files survive being removed.', 'hard_remove'),
-  accepted('data arrives over SSH, so there is nothing to splice.', 'splice_*', 'no_splice_*'),
-  accepted(
+  ignored('open always asks whether the file changed.', 'auto_cache', 'ac_attr_timeout'),
+  ignored('inodes are kept as long as the kernel knows them.', 'remember', 'noforget'),
+  ignored('large requests are always used.', 'big_writes', 'large_read', 'max_readahead'),
+  ignored('a call that waits is ended by a fatal signal.', 'intr', 'intr_signal'),
+  ignored('open files survive being removed.', 'hard_remove'),
+  ignored('data arrives over SSH, so there is nothing to splice.', 'splice_*', 'no_splice_*'),
+  ignored(
     'the server keeps the access times.',
     'nodiratime',
     'diratime',
@@ -40,7 +39,7 @@ export const FOREIGN: readonly ForeignWord[] = [
     'strictatime',
     'nostrictatime',
   ),
-  accepted('requests are always served concurrently.', 'async_read', 'sync_read', 'no_remote_lock'),
+  ignored('requests are always served concurrently.', 'async_read', 'sync_read', 'no_remote_lock'),
   ignored('a word for mount(8) or the init system.', 'auto', 'noauto', 'user', 'nouser', 'users', 'nousers'),
   ignored('a word for mount(8) or the init system.', 'owner', 'group', '_netdev', 'nofail', 'defaults'),
   ignored('a word for mount(8) or the init system.', 'async', 'x-*', 'comment', 'uhelper', 'helper'),

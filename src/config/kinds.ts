@@ -1,7 +1,7 @@
 /**
  * The kinds of value an option takes. Each is a pure reader: the text after `=` in, a typed value out, or
- * an `OptionError` that names the option and the values it allows. A definition carries what parsing, help
- * and the reference all need, so that they cannot disagree.
+ * an `OptionError` that names the option and the values it allows. A definition tells people, too, what the
+ * option is for, so that parser and words cannot disagree.
  */
 import { OptionError } from './errors.js';
 
@@ -14,7 +14,7 @@ export interface Option<T> {
   readonly names: readonly string[];
   /** Bare words and the value each stands for: `rw` means read-only false. */
   readonly words: Readonly<Record<string, T>>;
-  /** What a value looks like, for help: `SECONDS`, `yes|no`. Empty for an option of bare words alone. */
+  /** What a value looks like, for people: `SECONDS`, `yes|no`. Empty for an option of bare words alone. */
   readonly placeholder: string;
   readonly help: string;
   readonly fallback: T;
@@ -75,7 +75,7 @@ function readBoolean(name: string, text: string): boolean {
 }
 
 /** A size in bytes as people write it: `256M`, `1G`; the suffixes are powers of 1024. */
-export function formatSize(bytes: number): string {
+function formatSize(bytes: number): string {
   for (const suffix of ['g', 'm', 'k']) {
     const unit = UNITS[suffix] ?? 1;
     if (bytes >= unit && bytes % unit === 0) return `${bytes / unit}${suffix.toUpperCase()}`;

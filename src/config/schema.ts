@@ -1,7 +1,7 @@
 /**
- * Every option that has an effect, once. `MountOptions`, the parser, `--help` and the reference are all
- * derived from this table. Where sshfs or ssh_config has the option, its name and meaning are theirs, so
- * that an fstab line or a script moves over unchanged. One file a group; the reference keeps their order.
+ * Every option that has an effect, once, in one file a group. `MountOptions` and the parser are derived from
+ * this table. Where sshfs or ssh_config has the option, its name and meaning are theirs, so that an fstab
+ * line or a script moves over unchanged.
  */
 import type { Option, Options } from './kinds.js';
 import { CACHING } from './schema/caching.js';

@@ -3,6 +3,7 @@
  * beside options of other programs in error messages and copied commands, so neither may look like one.
  */
 import { type ByteString, encodeText } from '../base/bytes.js';
+import { ASCII_CONTROL } from '../base/control.js';
 import { OptionError } from './errors.js';
 
 export interface RemoteTarget {
@@ -39,8 +40,7 @@ export function parseTarget(text: string): RemoteTarget {
 /** @throws OptionError for a host or user name that could be taken for an option, or hides characters. */
 export function checkName(what: 'host' | 'user', name: string): void {
   if (name.startsWith('-')) throw new OptionError(`the ${what} name '${name}' must not begin with '-'`);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  if (/[\x00-\x20\x7f]/.test(name))
+  if (name.includes(' ') || name.search(ASCII_CONTROL) >= 0)
     throw new OptionError(`the ${what} name '${name}' holds a space or control character`);
 }
 

@@ -24,7 +24,8 @@ export class KernelNotifier implements KernelCache {
   /** What waits, by what it is about; a Map keeps the order. */
   readonly #queue = new Map<string, Buffer>();
   #state: 'idle' | 'sending' | 'closed' = 'idle';
-  #dropped = 0;
+  /** Said once: a kernel that is stuck would have it said with every name. */
+  #saidFull = false;
 
   constructor(nodes: NodeTable, send: SendNotification) {
     this.#nodes = nodes;
@@ -33,11 +34,6 @@ export class KernelNotifier implements KernelCache {
 
   get queued(): number {
     return this.#queue.size;
-  }
-
-  /** Notifications given up because too many waited. */
-  get dropped(): number {
-    return this.#dropped;
   }
 
   invalidateEntry(path: Path): void {
@@ -75,7 +71,8 @@ export class KernelNotifier implements KernelCache {
   #enqueue(key: string, encode: () => Buffer): void {
     if (this.#state === 'closed' || this.#queue.has(key)) return;
     if (this.#queue.size >= MAX_QUEUED) {
-      if (this.#dropped++ === 0) log('queue full, the kernel keeps some entries until they expire');
+      if (!this.#saidFull) log('queue full, the kernel keeps some entries until they expire');
+      this.#saidFull = true;
       return;
     }
     this.#queue.set(key, encode());

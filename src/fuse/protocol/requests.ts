@@ -59,7 +59,7 @@ export interface ForgetOne {
 /** As many as the request really holds; a `count` that promises more marks it malformed. */
 export function readBatchForgetIn(reader: WireReader): ForgetOne[] {
   const count = reader.u32();
-  reader.skip(4);
+  reader.skip(4); // dummy
   const forgets: ForgetOne[] = [];
   while (forgets.length < count && !reader.failed) {
     const one = { nodeid: reader.u64(), nlookup: reader.u64() };
@@ -70,10 +70,10 @@ export function readBatchForgetIn(reader: WireReader): ForgetOne[] {
 
 export function readGetattrIn(reader: WireReader): { fh: number | null } {
   const flags = reader.u32();
-  reader.skip(4);
+  reader.skip(4); // dummy
   // The field holds garbage when the flag is not set, so it is not read as a number then.
   if ((flags & FUSE_GETATTR_FH) === 0) {
-    reader.skip(8);
+    reader.skip(8); // fh
     return { fh: null };
   }
   return { fh: reader.u64() };
@@ -86,10 +86,10 @@ export interface SetattrIn {
 
 export function readSetattrIn(reader: WireReader): SetattrIn {
   const valid = reader.u32();
-  reader.skip(4);
+  reader.skip(4); // padding
   let fh: number | null = null;
   if (valid & FATTR_FH) fh = reader.u64();
-  else reader.skip(8);
+  else reader.skip(8); // fh
   const size = reader.length64();
   reader.skip(8); // lock_owner
   const atime = reader.i64();
@@ -151,7 +151,7 @@ export function readRenameIn(reader: WireReader): RenameIn {
 export function readRename2In(reader: WireReader): RenameIn {
   const newdir = reader.u64();
   const flags = reader.u32();
-  reader.skip(4);
+  reader.skip(4); // padding
   return { newdir, flags, oldname: reader.cstring(), newname: reader.cstring() };
 }
 
@@ -162,7 +162,7 @@ export function readLinkIn(reader: WireReader): { oldnodeid: number; newname: By
 /** OPEN and OPENDIR. */
 export function readOpenIn(reader: WireReader): { flags: number } {
   const flags = reader.u32();
-  reader.skip(4);
+  reader.skip(4); // open_flags
   return { flags };
 }
 
@@ -213,13 +213,13 @@ export function readWriteIn(reader: WireReader): WriteIn {
 /** FSYNC and FSYNCDIR. */
 export function readFsyncIn(reader: WireReader): { fh: number; fsyncFlags: number } {
   const result = { fh: reader.u64(), fsyncFlags: reader.u32() };
-  reader.skip(4);
+  reader.skip(4); // padding
   return result;
 }
 
 export function readAccessIn(reader: WireReader): { mask: number } {
   const mask = reader.u32();
-  reader.skip(4);
+  reader.skip(4); // padding
   return { mask };
 }
 
@@ -251,13 +251,13 @@ export function readFallocateIn(reader: WireReader): FallocateIn {
   const offset = reader.u64();
   const length = reader.length64();
   const mode = reader.u32();
-  reader.skip(4);
+  reader.skip(4); // padding
   return { fh, offset, length, mode };
 }
 
 export function readLseekIn(reader: WireReader): { fh: number; offset: number; whence: number } {
   const result = { fh: reader.u64(), offset: reader.length64(), whence: reader.u32() };
-  reader.skip(4);
+  reader.skip(4); // padding
   return result;
 }
 

@@ -24,6 +24,14 @@ describe('byte strings', () => {
     expect(decodeText(bytesOf(Buffer.from([0x61, 0xff, 0x62])))).toBe('a\\xffb');
     expect(decodeText(bytesOf(Buffer.from('a\u001b[31m\n')))).toBe('a\\x1b[31m\\x0a');
   });
+
+  it('show each byte alone as itself only where it is printable ASCII', () => {
+    for (let byte = 0; byte < 256; byte += 1) {
+      const shown = byte >= 0x20 && byte <= 0x7e;
+      const expected = shown ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`;
+      expect(decodeText(bytesOf(Uint8Array.of(byte)))).toBe(expected);
+    }
+  });
 });
 
 describe('paths', () => {

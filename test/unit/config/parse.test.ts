@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OptionError } from '../../../src/config/errors.js';
-import { optionEntries, optionHelp } from '../../../src/config/help.js';
+import { FOREIGN } from '../../../src/config/foreign.js';
+import type { Option } from '../../../src/config/kinds.js';
 import { editDistance, nearest } from '../../../src/config/nearest.js';
 import { type MountOptions, parseMountOptions, parseOptionString } from '../../../src/config/parse.js';
+import { SCHEMA } from '../../../src/config/schema.js';
 
 const parse = (...strings: string[]) => parseMountOptions(strings);
 
@@ -217,27 +219,14 @@ test('the nearest name', () => {
   expect(nearest('q', ['ro', 'rw'])).toBeNull();
 });
 
-describe('the help', () => {
-  test('fits the width, and names every option with an effect', () => {
-    const help = optionHelp(80);
-    for (const line of help.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
-    for (const { group, names } of optionEntries()) {
-      if (group === 'Without effect' || group === 'Not supported') continue;
-      expect(help).toContain(names[0]);
-    }
-    expect(help).toMatch(/dcache_timeout=SECONDS +How long they are trusted/);
-    expect(help).toMatch(/ro \/ rw/);
-    expect(help).toMatch(/cache_size=SIZE .*128M/);
-  });
-
-  test('no name stands for two things', () => {
-    const seen = new Map<string, string>();
-    for (const { usage, names } of optionEntries()) {
-      for (const name of names) {
-        if (name === 'user') continue;
-        expect(seen.get(name.toLowerCase()) ?? usage, name).toBe(usage);
-        seen.set(name.toLowerCase(), usage);
-      }
-    }
-  });
+test('no name stands for two things', () => {
+  const ours = Object.values<Option<unknown>>(SCHEMA).map(({ names, words }) => [
+    ...names,
+    ...Object.keys(words),
+  ]);
+  const all = [...ours, ...FOREIGN.map(({ names }) => names)].flatMap((names) => [
+    ...new Set(names.map((name) => name.toLowerCase())),
+  ]);
+  // `user` alone is a word of fstab, `user=NAME` one of ssh_config.
+  expect(all.filter((name, at) => all.indexOf(name) !== at)).toEqual(['user']);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { OptionError } from '../../../src/config/errors.js';
-import { parseTarget } from '../../../src/config/target.js';
+import { checkName, parseTarget } from '../../../src/config/target.js';
 
 describe('sources', () => {
   test.each<[string, string | null, string, string]>([
@@ -43,4 +43,12 @@ describe('refused sources', () => {
     expect(() => parseTarget(text)).toThrow(OptionError);
     expect(() => parseTarget(text)).toThrow(message);
   });
+});
+
+test('names hold neither ASCII control characters nor spaces', () => {
+  for (let code = 0; code < 0x100; code += 1) {
+    const check = () => checkName('user', `a${String.fromCharCode(code)}b`);
+    if (code <= 0x20 || code === 0x7f) expect(check).toThrow(OptionError);
+    else expect(check).not.toThrow();
+  }
 });

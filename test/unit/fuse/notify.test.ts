@@ -116,7 +116,6 @@ describe('notifications', () => {
     const { notifier } = setup();
     for (let index = 0; index < 70_000; index++) notifier.invalidateEntry(ascii(`d/${index}`));
     expect(notifier.queued).toBe(65_536);
-    expect(notifier.dropped).toBeGreaterThan(0);
   });
 
   it('nothing is sent after the end', async () => {
