@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { endProcesses, isAlive, waitForMount, waitForUnmount } from '../support/processes.js';
+import { endProcesses, waitForMount } from '../support/processes.js';
 import { Remora } from '../support/remora.js';
 import { start, until } from '../support/run.js';
 import { Scope } from '../support/scope.js';
@@ -83,8 +83,7 @@ it('a foreground mount whose messages nobody reads any more sends its data and e
   command.stderr?.destroy();
   command.stdout?.destroy();
   process.kill(mount.pid, 'SIGTERM');
-  await waitForUnmount(mountpoint);
-  await until('the daemon to end', async () => !(await isAlive(mount.pid)));
+  await mount.ended();
   expect(await readFile(join(disk, 'held'), 'utf8')).toBe('written, never closed');
   await endProcesses([child.pid ?? 0], 'SIGKILL');
 });

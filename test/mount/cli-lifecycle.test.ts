@@ -1,12 +1,9 @@
-/**
- * The life of a mount, from outside: started, listed, used, unmounted in every way there is, killed, cut off.
- * After each end no process and no mount is there, and what was written is on the server.
- */
+/** The life of a mount, from outside: mounted in every way there is, listed, used; and the guided tour. */
 import { open, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { endProcesses, isAlive, mountAt, waitForMount, waitForUnmount } from '../support/processes.js';
-import { type Mounted, type MountStatus, Remora } from '../support/remora.js';
+import { mountAt } from '../support/processes.js';
+import { Remora } from '../support/remora.js';
 import { must, run, start, until } from '../support/run.js';
 import { Scope } from '../support/scope.js';
 import { Sshd } from '../support/sshd.js';
@@ -33,37 +30,6 @@ afterEach(async () => {
   await remora.discard();
 });
 
-/** The rows of `remora list --json` that are of this test; other files mount at the same time. */
-async function listed(): Promise<readonly MountStatus[]> {
-  const { stdout } = await remora.run(['list', '--json']);
-  const rows: readonly MountStatus[] = JSON.parse(stdout);
-  return rows.filter(({ mountpoint }) => mountpoint.startsWith(`${remora.home}/`));
-}
-
-async function ended(mount: Mounted): Promise<void> {
-  await waitForUnmount(mount.directory);
-  await until('the daemon to end', async () => !(await isAlive(mount.pid)));
-  expect(await remora.statuses()).toEqual([]);
-}
-
-/** A process that stands in `directory` (and holds `file` open with `text` written, not synced). */
-async function squatter(directory: string, file?: string, text = ''): Promise<number> {
-  const code = `
-import os, sys, time
-os.chdir(sys.argv[1])
-if sys.argv[2]:
-    fd = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.write(fd, sys.argv[3].encode())
-print("ready", flush=True)
-time.sleep(600)`;
-  const child = start('python3', ['-c', code, directory, file ?? '', text], { env: scope.environment });
-  await new Promise((resolve) => child.stdout?.once('data', resolve));
-  const { pid } = child;
-  if (pid === undefined) throw new Error('python3 does not start');
-  scope.defer('squatter', () => endProcesses([pid], 'SIGKILL'));
-  return pid;
-}
-
 describe('mount', () => {
   it('is silent, detached, and leaves nothing of the terminal behind', async () => {
     const mount = await remora.mount(sshd, disk);
@@ -78,7 +44,7 @@ describe('mount', () => {
     expect(info?.options).toMatch(/nosuid/);
     expect(info?.options).toMatch(/nodev/);
     await mount.unmount();
-    await ended(mount);
+    await mount.ended();
   });
 
   it('takes options before, between and after its operands, as sshfs does', async () => {
@@ -120,7 +86,7 @@ describe('mount', () => {
       expect(await readdir(real)).toContain('hello');
       const unmounted = await remora.run(['unmount', typed], { cwd: remora.home });
       expect(unmounted).toMatchObject({ code: 0, stderr: '' });
-      await ended(mount);
+      await mount.ended();
     }
   });
 
@@ -210,7 +176,7 @@ describe('list', () => {
     const { stdout } = await remora.run(['list']);
     expect(stdout).toContain(mount.directory);
     expect(stdout).toContain(`${sshd.user}@${sshd.host}:${disk}`);
-    const [row, ...more] = await listed();
+    const [row, ...more] = await remora.listed();
     expect(more).toEqual([]);
     expect(row).toMatchObject({
       source: `${sshd.user}@${sshd.host}:${disk}`,
@@ -220,164 +186,7 @@ describe('list', () => {
     });
     await mount.unmount();
     expect((await remora.run(['list'])).stdout).not.toContain(mount.directory);
-    expect(await listed()).toEqual([]);
-  });
-});
-
-describe('unmount', () => {
-  it('sends what was written before it returns', async () => {
-    const mount = await remora.mount(sshd, disk);
-    await writeFile(join(mount.directory, 'late'), Buffer.alloc(5_000_000, 7));
-    await mount.unmount();
-    expect((await readFile(join(disk, 'late'))).equals(Buffer.alloc(5_000_000, 7))).toBe(true);
-  });
-
-  it('of a mount in use is 71 and names who uses it; --force ends it all the same', async () => {
-    const mount = await remora.mount(sshd, disk);
-    const pid = await squatter(mount.directory, 'held', 'written and held');
-    const busy = await remora.run(['unmount', mount.directory]);
-    expect(busy.code).toBe(71);
-    expect(busy.stderr).toMatch(/^remora: [^\n]+\n$/);
-    expect(busy.stderr).toContain(String(pid));
-    expect(await readFile(join(mount.directory, 'hello'), 'utf8')).toBe('from the server\n');
-    expect(await readFile(join(disk, 'held'), 'utf8'), 'flushed by the attempt').toBe('written and held');
-    const forced = await remora.run(['unmount', '--force', mount.directory]);
-    expect(forced).toMatchObject({ code: 0 });
-    await ended(mount);
-    await endProcesses([pid], 'SIGKILL');
-  });
-
-  it.each(isRoot ? ['umount', 'fusermount3 -u'] : ['fusermount3 -u'])(
-    '%s ends the daemon',
-    async (command) => {
-      const mount = await remora.mount(sshd, disk);
-      await writeFile(join(mount.directory, 'by-command'), command);
-      const [program = '', ...args] = command.split(' ');
-      await must(program, [...args, mount.directory]);
-      await ended(mount);
-      expect(await readFile(join(disk, 'by-command'), 'utf8')).toBe(command);
-    },
-  );
-
-  it('lazily, while in use: the daemon serves until the last user has gone', async () => {
-    const mount = await remora.mount(sshd, disk);
-    const pid = await squatter(mount.directory, 'lazy', 'written and held');
-    await must(
-      isRoot ? 'umount' : 'fusermount3',
-      isRoot ? ['-l', mount.directory] : ['-uz', mount.directory],
-    );
-    expect(await isAlive(mount.pid)).toBe(true);
-    await endProcesses([pid], 'SIGTERM');
-    await ended(mount);
-    expect(await readFile(join(disk, 'lazy'), 'utf8')).toBe('written and held');
-  });
-});
-
-describe('signals and accidents', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)(
-    '%s to the daemon of a busy mount: data is sent, it ends',
-    async (signal) => {
-      const mount = await remora.mount(sshd, disk);
-      const name = `held-${signal}`;
-      const pid = await squatter(mount.directory, name, 'written, never closed');
-      process.kill(mount.pid, signal);
-      await ended(mount);
-      expect(await readFile(join(disk, name), 'utf8')).toBe('written, never closed');
-      await endProcesses([pid], 'SIGKILL');
-    },
-  );
-
-  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    '%s to the command in the foreground unmounts',
-    async (signal) => {
-      const mountpoint = await remora.mountpoint();
-      const [node, main] = remora.program;
-      const args = [
-        main,
-        `${sshd.user}@${sshd.host}:${disk}`,
-        mountpoint,
-        ...(await remora.login(sshd)),
-        '-f',
-      ];
-      const child = start(node, args, { env: remora.environment });
-      let said = '';
-      child.stderr?.on('data', (chunk: Buffer) => {
-        said += chunk.toString();
-      });
-      const exit = new Promise<number | string | null>((resolve) => {
-        child.on('exit', (code, name) => resolve(code ?? name));
-      });
-      await waitForMount(mountpoint);
-      const mount = await remora.adopt(mountpoint);
-      await writeFile(join(mountpoint, `foreground-${signal}`), 'sent');
-      child.kill(signal);
-      expect(await exit).toBe(0);
-      expect(said).toBe('');
-      await ended(mount);
-      expect(await readFile(join(disk, `foreground-${signal}`), 'utf8')).toBe('sent');
-    },
-  );
-
-  it('umount of a foreground mount ends the command with 0', async () => {
-    const mountpoint = await remora.mountpoint();
-    const [node, main] = remora.program;
-    const args = [main, `${sshd.user}@${sshd.host}:${disk}`, mountpoint, ...(await remora.login(sshd)), '-f'];
-    const child = start(node, args, { env: remora.environment });
-    const exit = new Promise<number | string | null>((resolve) => {
-      child.on('exit', (code, name) => resolve(code ?? name));
-    });
-    await waitForMount(mountpoint);
-    const mount = await remora.adopt(mountpoint);
-    await must('fusermount3', ['-u', mountpoint]);
-    expect(await exit).toBe(0);
-    await ended(mount);
-  });
-
-  it('a daemon that was killed leaves a dead mount: refused as 15, listed, and removed by unmount', async () => {
-    const mount = await remora.mount(sshd, disk);
-    await endProcesses([mount.pid], 'SIGKILL');
-    if ((await mountAt(mount.directory)) !== null) {
-      const source = `${sshd.user}@${sshd.host}:${disk}`;
-      const again = await remora.run([source, mount.directory, ...(await remora.login(sshd))]);
-      expect(again.code).toBe(15);
-      expect(again.stderr).toContain('unmount');
-      const [row] = await listed();
-      expect(row).toMatchObject({ mountpoint: mount.directory, state: 'dead' });
-      expect(await remora.run(['unmount', mount.directory])).toMatchObject({ code: 0 });
-    }
-    expect(await mountAt(mount.directory)).toBe(null);
-    expect(await listed()).toEqual([]);
-  });
-
-  it('a lost connection: errors instead of hanging, listed as disconnected, unmounted at once', async () => {
-    const server = await Sshd.start(scope);
-    const mount = await remora.mount(server, disk);
-    expect(await readFile(join(mount.directory, 'hello'), 'utf8')).toBe('from the server\n');
-    await server.stop();
-    await until('the loss to be noticed', async () => (await mount.status()).state === 'disconnected');
-    const listing = await run('ls', [join(mount.directory, 'never-seen')], { timeout: 20_000 });
-    expect(listing.code).not.toBe(0);
-    expect(listing.stderr).toMatch(/error|not connected|timed out/i);
-    expect((await remora.run(['list'])).stdout).toContain('disconnected');
-    const begun = performance.now();
-    expect((await remora.run(['unmount', mount.directory])).code).toBe(0);
-    expect(performance.now() - begun).toBeLessThan(10_000);
-    await ended(mount);
-  });
-
-  it('a stopped server: what could not be sent is 72 and named, and --force gives it up', async () => {
-    const server = await Sshd.start(scope);
-    const mount = await remora.mount(server, disk);
-    const pid = await squatter(mount.directory, 'lost-file', 'before');
-    await server.stop();
-    await until('the loss to be noticed', async () => (await mount.status()).state === 'disconnected');
-    const refused = await remora.run(['unmount', mount.directory]);
-    // Small writes may have reached the server before it went; then the mount is merely in use.
-    expect([71, 72]).toContain(refused.code);
-    if (refused.code === 72) expect(refused.stderr).toContain('lost-file');
-    expect((await remora.run(['unmount', '--force', mount.directory])).code).toBe(0);
-    await ended(mount);
-    await endProcesses([pid], 'SIGKILL');
+    expect(await remora.listed()).toEqual([]);
   });
 });
 

@@ -8,7 +8,7 @@ import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { inject } from 'vitest';
-import { endProcesses, isAlive, mountAt } from './processes.js';
+import { endProcesses, isAlive, mountAt, waitForUnmount } from './processes.js';
 import { type Finished, type Identity, type RunOptions, run, until } from './run.js';
 import type { Scope } from './scope.js';
 import { handOver, type Server } from './server.js';
@@ -135,6 +135,13 @@ export class Remora {
     }
   }
 
+  /** The rows of `remora list --json` that are of this home; other files mount at the same time. */
+  async listed(): Promise<readonly MountStatus[]> {
+    const { stdout } = await this.run(['list', '--json']);
+    const rows: readonly MountStatus[] = JSON.parse(stdout);
+    return rows.filter(({ mountpoint }) => mountpoint.startsWith(`${this.home}/`));
+  }
+
   /** What every daemon of this user says of itself. */
   async statuses(): Promise<readonly MountStatus[]> {
     const directory = join(this.home, 'remora');
@@ -181,6 +188,13 @@ export class Mounted {
     assert.equal(finished.stderr, '', 'an unmount is silent');
     assert.equal(await mountAt(this.directory), null, 'nothing is mounted after unmount');
     assert.equal(await isAlive(this.pid), false, 'the daemon has ended when unmount returns');
+  }
+
+  /** Waits until no mount and no daemon is there. */
+  async ended(): Promise<void> {
+    await waitForUnmount(this.directory);
+    await until('the daemon to end', async () => !(await isAlive(this.pid)));
+    assert.deepEqual(await this.remora.statuses(), []);
   }
 
   /** For the end of a test, whatever happened before. */

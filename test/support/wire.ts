@@ -20,3 +20,8 @@ export function bodyOf(packet: Buffer): Buffer {
   if (packet.readUInt32BE(0) !== body.length) throw new Error('the length field is wrong');
   return body;
 }
+
+/** Every proper beginning of a packet's body, the empty one too. */
+export function truncations(body: Buffer): Buffer[] {
+  return Array.from({ length: body.length }, (_, length) => body.subarray(0, length));
+}

@@ -4,17 +4,21 @@
  */
 import { attributeCases } from './attributes.js';
 import { behindCases } from './behind.js';
+import { dataCases } from './data.js';
 import { directoryCases } from './directories.js';
-import { fileCases } from './files.js';
 import type { Suite } from './kit.js';
 import { linkCases } from './links.js';
 import { nameCases } from './names.js';
+import { openingCases } from './opening.js';
 import { rootCases, userCases } from './privileges.js';
 import { renameCases } from './renames.js';
 import { sharingCases } from './sharing.js';
+import { sizeCases } from './sizes.js';
 
 const common: Suite = {
-  ...fileCases,
+  ...openingCases,
+  ...dataCases,
+  ...sizeCases,
   ...sharingCases,
   ...directoryCases,
   ...nameCases,

@@ -1,0 +1,201 @@
+/**
+ * Every end of a mount, from outside: unmounted in every way there is, signalled, killed, cut off. After each no
+ * process and no mount is there, and what was written is on the server.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { endProcesses, isAlive, mountAt, waitForMount } from '../support/processes.js';
+import { Remora } from '../support/remora.js';
+import { must, run, start, until } from '../support/run.js';
+import { Scope } from '../support/scope.js';
+import { Sshd } from '../support/sshd.js';
+import { isRoot } from '../support/user.js';
+
+let scope: Scope;
+let remora: Remora;
+let sshd: Sshd;
+let disk: string;
+
+beforeAll(async () => {
+  scope = await Scope.open('endings');
+  disk = await scope.makeDirectory('disk');
+  sshd = await Sshd.start(scope);
+  await writeFile(join(disk, 'hello'), 'from the server\n');
+});
+afterAll(async () => {
+  await scope?.close();
+});
+beforeEach(async () => {
+  remora = await Remora.create(scope);
+});
+afterEach(async () => {
+  await remora.discard();
+});
+
+/** A process that stands in `directory` (and holds `file` open with `text` written, not synced). */
+async function squatter(directory: string, file?: string, text = ''): Promise<number> {
+  const code = `
+import os, sys, time
+os.chdir(sys.argv[1])
+if sys.argv[2]:
+    fd = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.write(fd, sys.argv[3].encode())
+print("ready", flush=True)
+time.sleep(600)`;
+  const child = start('python3', ['-c', code, directory, file ?? '', text], { env: scope.environment });
+  await new Promise((resolve) => child.stdout?.once('data', resolve));
+  const { pid } = child;
+  if (pid === undefined) throw new Error('python3 does not start');
+  scope.defer('squatter', () => endProcesses([pid], 'SIGKILL'));
+  return pid;
+}
+
+/** Mounts with the command in the foreground; `exit` answers its code or signal, `said` what it wrote to stderr. */
+async function foreground() {
+  const mountpoint = await remora.mountpoint();
+  const [node, main] = remora.program;
+  const args = [main, `${sshd.user}@${sshd.host}:${disk}`, mountpoint, ...(await remora.login(sshd)), '-f'];
+  const child = start(node, args, { env: remora.environment });
+  let said = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  const exit = new Promise<number | string | null>((resolve) => {
+    child.on('exit', (code, name) => resolve(code ?? name));
+  });
+  await waitForMount(mountpoint);
+  const mount = await remora.adopt(mountpoint);
+  return { mount, child, exit, said: () => said };
+}
+
+describe('unmount', () => {
+  it('sends what was written before it returns', async () => {
+    const mount = await remora.mount(sshd, disk);
+    await writeFile(join(mount.directory, 'late'), Buffer.alloc(5_000_000, 7));
+    await mount.unmount();
+    expect((await readFile(join(disk, 'late'))).equals(Buffer.alloc(5_000_000, 7))).toBe(true);
+  });
+
+  it('of a mount in use is 71 and names who uses it; --force ends it all the same', async () => {
+    const mount = await remora.mount(sshd, disk);
+    const pid = await squatter(mount.directory, 'held', 'written and held');
+    const busy = await remora.run(['unmount', mount.directory]);
+    expect(busy.code).toBe(71);
+    expect(busy.stderr).toMatch(/^remora: [^\n]+\n$/);
+    expect(busy.stderr).toContain(String(pid));
+    expect(await readFile(join(mount.directory, 'hello'), 'utf8')).toBe('from the server\n');
+    expect(await readFile(join(disk, 'held'), 'utf8'), 'flushed by the attempt').toBe('written and held');
+    const forced = await remora.run(['unmount', '--force', mount.directory]);
+    expect(forced).toMatchObject({ code: 0 });
+    await mount.ended();
+    await endProcesses([pid], 'SIGKILL');
+  });
+
+  it.each(isRoot ? ['umount', 'fusermount3 -u'] : ['fusermount3 -u'])(
+    '%s ends the daemon',
+    async (command) => {
+      const mount = await remora.mount(sshd, disk);
+      await writeFile(join(mount.directory, 'by-command'), command);
+      const [program = '', ...args] = command.split(' ');
+      await must(program, [...args, mount.directory]);
+      await mount.ended();
+      expect(await readFile(join(disk, 'by-command'), 'utf8')).toBe(command);
+    },
+  );
+
+  it('lazily, while in use: the daemon serves until the last user has gone', async () => {
+    const mount = await remora.mount(sshd, disk);
+    const pid = await squatter(mount.directory, 'lazy', 'written and held');
+    await must(
+      isRoot ? 'umount' : 'fusermount3',
+      isRoot ? ['-l', mount.directory] : ['-uz', mount.directory],
+    );
+    expect(await isAlive(mount.pid)).toBe(true);
+    await endProcesses([pid], 'SIGTERM');
+    await mount.ended();
+    expect(await readFile(join(disk, 'lazy'), 'utf8')).toBe('written and held');
+  });
+});
+
+describe('signals and accidents', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s to the daemon of a busy mount: data is sent, it ends',
+    async (signal) => {
+      const mount = await remora.mount(sshd, disk);
+      const name = `held-${signal}`;
+      const pid = await squatter(mount.directory, name, 'written, never closed');
+      process.kill(mount.pid, signal);
+      await mount.ended();
+      expect(await readFile(join(disk, name), 'utf8')).toBe('written, never closed');
+      await endProcesses([pid], 'SIGKILL');
+    },
+  );
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    '%s to the command in the foreground unmounts',
+    async (signal) => {
+      const { mount, child, exit, said } = await foreground();
+      await writeFile(join(mount.directory, `foreground-${signal}`), 'sent');
+      child.kill(signal);
+      expect(await exit).toBe(0);
+      expect(said()).toBe('');
+      await mount.ended();
+      expect(await readFile(join(disk, `foreground-${signal}`), 'utf8')).toBe('sent');
+    },
+  );
+
+  it('umount of a foreground mount ends the command with 0', async () => {
+    const { mount, exit } = await foreground();
+    await must('fusermount3', ['-u', mount.directory]);
+    expect(await exit).toBe(0);
+    await mount.ended();
+  });
+
+  it('a daemon that was killed leaves a dead mount: refused as 15, listed, and removed by unmount', async () => {
+    const mount = await remora.mount(sshd, disk);
+    await endProcesses([mount.pid], 'SIGKILL');
+    if ((await mountAt(mount.directory)) !== null) {
+      const source = `${sshd.user}@${sshd.host}:${disk}`;
+      const again = await remora.run([source, mount.directory, ...(await remora.login(sshd))]);
+      expect(again.code).toBe(15);
+      expect(again.stderr).toContain('unmount');
+      const [row] = await remora.listed();
+      expect(row).toMatchObject({ mountpoint: mount.directory, state: 'dead' });
+      expect(await remora.run(['unmount', mount.directory])).toMatchObject({ code: 0 });
+    }
+    expect(await mountAt(mount.directory)).toBe(null);
+    expect(await remora.listed()).toEqual([]);
+  });
+
+  it('a lost connection: errors instead of hanging, listed as disconnected, unmounted at once', async () => {
+    const server = await Sshd.start(scope);
+    const mount = await remora.mount(server, disk);
+    expect(await readFile(join(mount.directory, 'hello'), 'utf8')).toBe('from the server\n');
+    await server.stop();
+    await until('the loss to be noticed', async () => (await mount.status()).state === 'disconnected');
+    const listing = await run('ls', [join(mount.directory, 'never-seen')], { timeout: 20_000 });
+    expect(listing.code).not.toBe(0);
+    expect(listing.stderr).toMatch(/error|not connected|timed out/i);
+    expect((await remora.run(['list'])).stdout).toContain('disconnected');
+    const begun = performance.now();
+    expect((await remora.run(['unmount', mount.directory])).code).toBe(0);
+    expect(performance.now() - begun).toBeLessThan(10_000);
+    await mount.ended();
+  });
+
+  it('a stopped server: what could not be sent is 72 and named, and --force gives it up', async () => {
+    const server = await Sshd.start(scope);
+    const mount = await remora.mount(server, disk);
+    const pid = await squatter(mount.directory, 'lost-file', 'before');
+    await server.stop();
+    await until('the loss to be noticed', async () => (await mount.status()).state === 'disconnected');
+    const refused = await remora.run(['unmount', mount.directory]);
+    // Small writes may have reached the server before it went; then the mount is merely in use.
+    expect([71, 72]).toContain(refused.code);
+    if (refused.code === 72) expect(refused.stderr).toContain('lost-file');
+    expect((await remora.run(['unmount', '--force', mount.directory])).code).toBe(0);
+    await mount.ended();
+    await endProcesses([pid], 'SIGKILL');
+  });
+});
