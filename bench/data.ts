@@ -4,12 +4,14 @@
  */
 import { createHash, randomFillSync } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { cp, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, open, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { must } from '../test/support/run.js';
 import type { Shape } from './sizes.js';
 
 const BLOCK = 2 ** 20;
+/** More than anybody reads here within a cap. */
+const ENDLESS = 2 ** 40;
 /** Minutes are plenty for what is made at the server's own disk. */
 const PATIENCE = 600_000;
 /** Makes git independent of whoever runs the bench. */
@@ -40,6 +42,16 @@ export class Data {
   async file(bytes: number, which: 'first' | 'second' = 'first'): Promise<string> {
     const name = `file-${bytes}-${which}`;
     await this.#once(name, () => writeBlocks(this.at(name), bytes));
+    return name;
+  }
+
+  /** The name of a file whose end nobody reaches, so that no page of it is read twice: a hole, which takes no room. */
+  async endless(): Promise<string> {
+    const name = 'endless';
+    await this.#once(name, async () => {
+      await writeFile(this.at(name), '');
+      await truncate(this.at(name), ENDLESS);
+    });
     return name;
   }
 

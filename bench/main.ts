@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { run } from '../test/support/run.js';
 import { Scope } from '../test/support/scope.js';
 import { Data } from './data.js';
+import { interruptible } from './interrupt.js';
 import { describeMachine, memoryDirectory, storageOf } from './machine.js';
 import { measure } from './measure.js';
 import { Network } from './network.js';
@@ -44,36 +45,50 @@ async function measured(options: BenchOptions): Promise<Results> {
   const peers = peersNamed(options.peer, { options: options.remoraOptions, profile });
   await ensurePrograms(peers);
   const scope = await Scope.open('bench');
-  const interrupt = new AbortController();
   let closing: Promise<void> | null = null;
-  const leave = () => {
-    interrupt.abort(new Error('interrupted'));
-    // What is running loses its mount, fails, and is the last.
+  // What is running when a signal comes loses its mount, fails, and is the last.
+  const close = () => {
     closing ??= scope.close();
+    return closing;
   };
-  process.once('SIGINT', leave);
-  process.once('SIGTERM', leave);
-  try {
-    const network = await Network.start(scope, options.bandwidth);
-    const roundTrips: Record<string, number> = {};
-    for (const rtt of options.rtt) roundTrips[String(rtt)] = await network.measure(rtt);
-    const data = new Data(await scope.makeDirectory('served'));
-    const plan = { ...options, peers, scenarios: options.scenario, rtts: options.rtt };
-    const progress = (line: string) => process.stderr.write(`${line}\n`);
-    const measurements = await measure(plan, { scope, network, data, progress, signal: interrupt.signal });
-    const { runs, quick, bandwidth, cap, remoraOptions } = options;
-    return {
-      date: new Date().toISOString(),
-      machine: describeMachine(),
-      versions: await versionsOf(peers),
-      settings: { runs, quick, bandwidth, cap, storage: await storageOf(data.root), remoraOptions },
-      roundTrips,
-      measurements,
-    };
-  } finally {
-    closing ??= scope.close();
-    await closing;
-  }
+  return interruptible(
+    async (signal) => {
+      try {
+        return await staged(options, { scope, peers, signal });
+      } finally {
+        await close();
+      }
+    },
+    () => void close().catch(() => {}),
+  );
+}
+
+interface Cast {
+  readonly scope: Scope;
+  readonly peers: readonly Peer[];
+  readonly signal: AbortSignal;
+}
+
+/** Runs the plan between the peers and a server in `scope`. */
+async function staged(options: BenchOptions, { scope, peers, signal }: Cast): Promise<Results> {
+  const network = await Network.start(scope, options.bandwidth);
+  const roundTrips: Record<string, number> = {};
+  for (const rtt of options.rtt) roundTrips[String(rtt)] = await network.measure(rtt);
+  const data = new Data(await scope.makeDirectory('served'));
+  const plan = { ...options, peers, scenarios: options.scenario, rtts: options.rtt };
+  const progress = (line: string) => process.stderr.write(`${line}\n`);
+  const measurements = await measure(plan, { scope, network, data, progress, signal });
+  // An interrupted measurement may have been the last; its failure is no result.
+  signal.throwIfAborted();
+  const { quick, bandwidth, cap, remoraOptions } = options;
+  return {
+    date: new Date().toISOString(),
+    machine: describeMachine(),
+    versions: await versionsOf(peers),
+    settings: { quick, bandwidth, cap, storage: await storageOf(data.root), remoraOptions },
+    roundTrips,
+    measurements,
+  };
 }
 
 async function write(options: BenchOptions, results: Results): Promise<void> {

@@ -52,13 +52,14 @@ export class Network {
     await new Promise<void>((resolve) => echo.listen(0, HOST, resolve));
     const address = echo.address();
     const target = address !== null && typeof address === 'object' ? address.port : 0;
-    const socket = connect({ host: HOST, port: await this.#proxy(target, rtt), noDelay: true });
+    let socket: Socket | null = null;
     try {
+      socket = connect({ host: HOST, port: await this.#proxy(target, rtt), noDelay: true });
       const times: number[] = [];
       for (let ping = 0; ping < PINGS; ping++) times.push(await roundTrip(socket));
       return median(times) ?? 0;
     } finally {
-      socket.destroy();
+      socket?.destroy();
       echo.close();
     }
   }
@@ -71,14 +72,13 @@ export class Network {
     });
     const { pid } = child;
     if (pid !== undefined) this.#scope.defer('proxy', () => endProcesses([pid]));
+    let timer: NodeJS.Timeout | undefined;
     const answered = new Promise<ProxyAnswer>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('the proxy does not start')), ANSWER_TIMEOUT);
+      timer = setTimeout(() => reject(new Error('the proxy does not start')), ANSWER_TIMEOUT);
       child.once('error', reject);
-      child.once('message', (answer: ProxyAnswer) => {
-        clearTimeout(timer);
-        resolve(answer);
-      });
-    });
+      child.once('exit', () => reject(new Error('the proxy has ended')));
+      child.once('message', resolve);
+    }).finally(() => clearTimeout(timer));
     child.send({ target, delay: rtt / 2, bandwidth: this.#bandwidth } satisfies ProxyRequest);
     return (await answered).port;
   }
@@ -88,9 +88,10 @@ function roundTrip(socket: Socket): Promise<number> {
   return new Promise((resolve, reject) => {
     const begin = performance.now();
     const failed = (error: Error) => reject(error);
-    socket.once('error', failed);
+    const ended = () => reject(new Error('the proxy has ended'));
+    socket.once('error', failed).once('close', ended);
     socket.once('data', () => {
-      socket.off('error', failed);
+      socket.off('error', failed).off('close', ended);
       resolve(performance.now() - begin);
     });
     socket.write('.');

@@ -8,6 +8,7 @@ import {
   type Row,
   ratio,
   rowsOf,
+  runsOf,
   SUBJECT,
 } from './results.js';
 import { type Judgement, judge } from './targets.js';
@@ -44,7 +45,7 @@ export function markdown(results: Results): string {
     about(results),
     '![Remora beside the other clients](results.svg)',
     [
-      'Medians, with the smallest and the largest value. `× peer` says how many times better Remora is: more than 1 is faster, or cheaper.',
+      'Medians of so many runs, in turn, with the smallest and the largest value. `× peer` says how many times better Remora is: more than 1 is faster, or cheaper.',
       '`>` and `<` are values of clients that were stopped at the cap of the scenario.',
     ].join(' '),
     ...rtts.flatMap((rtt) => [heading(results, rtt), table(results, rtt)]),
@@ -59,14 +60,14 @@ export function markdown(results: Results): string {
 function about({ machine, versions, settings, date }: Results): string {
   const versionList = Object.entries(versions).map(([program, version]) => `${program} ${version}`);
   const remarks = [
-    `${settings.runs === 1 ? 'one run' : `${settings.runs} runs, in turn`}`,
+    date.slice(0, 10),
     ...(settings.quick ? ['quick sizes'] : []),
     ...(settings.bandwidth === null ? [] : [`${settings.bandwidth} Mbit/s`]),
     ...(settings.cap === null ? [] : [`every command stopped after ${settings.cap} s`]),
     ...(settings.remoraOptions.length === 0 ? [] : [`Remora with -o ${settings.remoraOptions.join(' -o ')}`]),
   ];
   return [
-    `- ${date.slice(0, 10)}, ${remarks.join(', ')}`,
+    `- ${remarks.join(', ')}`,
     `- ${machine.cpu}, ${machine.cores} cores, ${figure(machine.memoryGiB)} GiB, Linux ${machine.kernel}, Node ${machine.node}`,
     `- ${versionList.join(', ')}`,
     `- one sshd on loopback, which serves from ${settings.storage}`,
@@ -81,7 +82,7 @@ function heading({ roundTrips }: Results, rtt: number): string {
 
 function table({ measurements }: Results, rtt: number): string {
   const peers = peersOf(measurements);
-  const columns = ['scenario', 'unit', SUBJECT, ...peers, ...peers.map((peer) => `× ${peer}`)];
+  const columns = ['scenario', 'unit', 'runs', SUBJECT, ...peers, ...peers.map((peer) => `× ${peer}`)];
   const lines = rowsOf(measurements)
     .filter((row) => row.rtt === rtt)
     .map((row) => cells(row, peers));
@@ -90,9 +91,11 @@ function table({ measurements }: Results, rtt: number): string {
 
 function cells(row: Row, peers: readonly string[]): readonly string[] {
   const mine = row.byPeer.get(SUBJECT);
+  const [fewest, most] = runsOf(row);
   return [
     `${row.scenario}, ${row.metric}`,
     row.unit,
+    fewest === most ? `${most}` : `${fewest}–${most}`,
     cell(mine),
     ...peers.map((peer) => cell(row.byPeer.get(peer))),
     ...peers.map((peer) => times(ratio(mine, row.byPeer.get(peer)))),

@@ -47,7 +47,6 @@ export interface Machine {
 }
 
 export interface Settings {
-  readonly runs: number;
   readonly quick: boolean;
   /** Megabits per second; null is unlimited. */
   readonly bandwidth: number | null;
@@ -141,6 +140,12 @@ export function rowsOf(measurements: readonly Measurement[]): readonly Row[] {
     rows.set(key, row);
   }
   return [...rows.values()];
+}
+
+/** How often a row was measured: the fewest and the most values of a client; one that was stopped gave fewer. */
+export function runsOf({ byPeer }: Row): readonly [number, number] {
+  const counts = [...byPeer.values()].map(({ values }) => values.length).filter((count) => count > 0);
+  return counts.length === 0 ? [0, 0] : [Math.min(...counts), Math.max(...counts)];
 }
 
 /** Peers other than Remora, in the order in which they first appear. */

@@ -29,7 +29,7 @@ export interface Sizes {
   readonly small: Shape;
   readonly removed: Shape;
   readonly created: number;
-  /** Bytes of the large copy beside which stat is timed, and how often stat is called. */
+  /** Bytes of the large file that is written while stat is timed, and how often stat is called. */
   readonly load: number;
   readonly probes: number;
   readonly crowd: number;

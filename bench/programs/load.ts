@@ -1,6 +1,7 @@
 /**
  * `load read|write FILE BYTES`: a large copy that goes on until it is killed. Prints `running` once data
- * has been flowing for some time: a copy is large because it goes on for long.
+ * has been flowing for some time: a copy is large because it goes on for long. What is written begins anew
+ * after so many bytes; what is read must not end, since a second time it would come from the kernel's pages.
  */
 import { openSync, readSync, writeSync } from 'node:fs';
 
@@ -16,10 +17,10 @@ const buffer = Buffer.alloc(PIECE, 0x5a);
 const fd = openSync(file, direction === 'write' ? 'w' : 'r');
 let told = false;
 let since: number | null = null;
-for (let at = 0; ; at = at + PIECE >= length ? 0 : at + PIECE) {
-  if (direction === 'write') writeSync(fd, buffer, 0, PIECE, at);
-  else readSync(fd, buffer, 0, PIECE, at);
-  if (told || at < FLOWING) continue;
+for (let done = 0; ; done += PIECE) {
+  if (direction === 'write') writeSync(fd, buffer, 0, PIECE, done % length);
+  else if (readSync(fd, buffer, 0, PIECE, done) === 0) throw new Error('the file has ended');
+  if (told || done < FLOWING) continue;
   since ??= performance.now();
   if (performance.now() - since < SETTLED) continue;
   told = true;

@@ -21,11 +21,11 @@ export const latency: ScenarioFactory = ({ load, probes, project }) =>
     async prepare(data) {
       await data.tree(project);
       await data.remove(COPY);
-      if (direction === 'read') await data.file(load);
+      if (direction === 'read') await data.endless();
     },
     async run({ client, data, cap, record }) {
       const directory = mounted(client);
-      const file = direction === 'read' ? await data.file(load) : COPY;
+      const file = direction === 'read' ? await data.endless() : COPY;
       const tree = await data.tree(project);
       const paths = filesOf(project).map((name) => join(directory, tree, name));
       const every = Math.max(1, Math.floor(paths.length / probes));

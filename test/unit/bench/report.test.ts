@@ -21,7 +21,7 @@ const results = (...measurements: Measurement[]): Results => ({
   date: '2026-01-02T03:04:05.000Z',
   machine: { cpu: 'a processor', cores: 2, memoryGiB: 7.8, kernel: '6.1.0', node: '20.19.0' },
   versions: { remora: '1.0.0', sshfs: '3.7.3' },
-  settings: { runs: 3, quick: false, bandwidth: null, cap: null, storage: 'tmpfs', remoraOptions: [] },
+  settings: { quick: false, bandwidth: null, cap: null, storage: 'tmpfs', remoraOptions: [] },
   roundTrips: { 0: 0.1, 50: 50.44 },
   measurements,
 });
@@ -65,7 +65,20 @@ describe('markdown', () => {
   it('has a table for each round trip, with what the proxy really gave', () => {
     expect(text).toContain('## Round trip of 50 ms (measured 50.4 ms)');
     expect(text).toContain('## No delay');
-    expect(text).toContain('| find, cold | s | 2.00 | 8.00 | failed | 4.00 × | – |');
+    expect(text).toContain('| find, cold | s | 1 | 2.00 | 8.00 | failed | 4.00 × | – |');
+  });
+
+  it('says in each row how often it was measured', () => {
+    const added = markdown(
+      results(
+        measurement('remora', { values: [2, 3, 4] }),
+        measurement('sshfs', { values: [8, 9] }),
+        measurement('remora', { metric: 'warm', values: [1, 1] }),
+        measurement('sshfs', { metric: 'warm', values: [], bound: 60 }),
+      ),
+    );
+    expect(added).toContain('| find, cold | s | 2–3 |');
+    expect(added).toContain('| find, warm | s | 2 |');
   });
 
   it('says what ran where', () => {

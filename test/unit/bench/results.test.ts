@@ -31,7 +31,7 @@ function results(measurements: readonly Measurement[]): Results {
     date: '2026-01-02T03:04:05.000Z',
     machine: { cpu: 'a processor', cores: 2, memoryGiB: 8, kernel: '6.1.0', node: '20.19.0' },
     versions: { remora: '1.0.0' },
-    settings: { runs: 3, quick: false, bandwidth: null, cap: null, storage: 'tmpfs', remoraOptions: [] },
+    settings: { quick: false, bandwidth: null, cap: null, storage: 'tmpfs', remoraOptions: [] },
     roundTrips: { 50: 50.4 },
     measurements,
   };
