@@ -20,7 +20,7 @@ export type Signer = (data: Buffer, options: SigningRequestOptions) => Promise<B
 export class SingleKeyAgent extends ssh2.BaseAgent<ParsedKey> {
   readonly key: ParsedKey;
   readonly #sign: Signer;
-  #signed = false;
+  #signatures = 0;
 
   constructor(key: ParsedKey, sign: Signer) {
     super();
@@ -28,9 +28,9 @@ export class SingleKeyAgent extends ssh2.BaseAgent<ParsedKey> {
     this.#sign = sign;
   }
 
-  /** The server knows the key and was given a signature. */
-  get signed(): boolean {
-    return this.#signed;
+  /** How often a server knew the key and was given a signature. */
+  get signatures(): number {
+    return this.#signatures;
   }
 
   override getIdentities(callback: IdentityCallback<ParsedKey>): void {
@@ -55,7 +55,7 @@ export class SingleKeyAgent extends ssh2.BaseAgent<ParsedKey> {
     };
     this.#sign(data, hash).then(
       (signature) => {
-        this.#signed = true;
+        this.#signatures += 1;
         answer(null, signature);
       },
       (error) => answer(error instanceof Error ? error : new Error(String(error))),

@@ -1,7 +1,7 @@
 /**
  * Logging in (RFC 4252). The strategy is one generator that reads from top to bottom: ask what the server
- * takes, then offer, in the preferred order, whatever is left of keys and passwords. ssh2 calls for the
- * next attempt and hands in what the server still accepts.
+ * takes, then offer, in the preferred order, whatever is left of keys and passwords. What was good at an earlier
+ * login comes before all that. ssh2 calls for the next attempt and hands in what the server still accepts.
  */
 import type {
   AnyAuthMethod,
@@ -19,13 +19,7 @@ import { type ConnectSettings, expandHome, type Prompter, type Surroundings } fr
 
 const log = logger('ssh');
 
-/** One thing to offer, and whether ssh2 may hide from us what the server said to it. */
-interface Attempt {
-  readonly method: AnyAuthMethod;
-  readonly agent?: SingleKeyAgent;
-}
-
-type Attempts = AsyncGenerator<Attempt, void, void>;
+type Attempts = AsyncGenerator<AnyAuthMethod, void, void>;
 
 /** A way to log in: hands ssh2 one attempt after the other, or gives up and says why. */
 export interface Login {
@@ -38,6 +32,10 @@ export class Authentication implements Login {
   readonly #settings: ConnectSettings;
   readonly #prompter: Prompter;
   readonly #surroundings: Surroundings;
+  /** What an earlier login was granted for. */
+  readonly #former: AnyAuthMethod | null;
+  /** The password that was given beforehand and is still to be tried. */
+  readonly #password: string | null;
   readonly #attempted = new Map<string, number>();
   readonly #problems: string[] = [];
   /** Problems that nobody has heard of; the sentence of a failed login tells them as well. */
@@ -48,10 +46,18 @@ export class Authentication implements Login {
   /** Something was proven and was not enough: the server wants several factors. */
   #severalFactors = false;
 
-  constructor(settings: ConnectSettings, prompter: Prompter, surroundings: Surroundings) {
+  constructor(
+    settings: ConnectSettings,
+    prompter: Prompter,
+    surroundings: Surroundings,
+    former: AnyAuthMethod | null,
+  ) {
     this.#settings = settings;
     this.#prompter = prompter;
     this.#surroundings = surroundings;
+    this.#former = former;
+    const isTried = former?.type === 'password' && former.password === settings.password;
+    this.#password = isTried ? null : settings.password;
   }
 
   handler(giveUp: (error: unknown) => void): AuthHandlerMiddleware {
@@ -79,9 +85,9 @@ export class Authentication implements Login {
     return this.#severalFactors || this.#latest?.type === 'keyboard-interactive' ? null : this.#latest;
   }
 
-  async *#strategy(): AsyncGenerator<AnyAuthMethod, void, void> {
-    const none: AnyAuthMethod = { type: 'none', username: this.#settings.user };
-    yield none;
+  async *#strategy(): Attempts {
+    if (this.#former !== null) yield* this.#offer(this.#former);
+    if (this.#accepted.length === 0) yield this.#none();
     const sources = new Map<string, Attempts>([
       ['publickey', this.#publicKeys()],
       ['keyboard-interactive', this.#interactive()],
@@ -93,19 +99,28 @@ export class Authentication implements Login {
       });
       const attempt = name === undefined ? null : await sources.get(name)?.next();
       if (name === undefined || !attempt) return;
-      if (attempt.done) {
-        sources.delete(name);
-        continue;
-      }
-      this.#attempted.set(name, (this.#attempted.get(name) ?? 0) + 1);
-      yield attempt.value.method;
-      // ssh2 keeps to itself what the server answers to an agent's key, also that the key was right and
-      // something more is wanted (a partial success). Where the key was known, ask again.
-      if (attempt.value.agent?.signed) {
-        this.#severalFactors = true;
-        yield none;
-      }
+      if (attempt.done) sources.delete(name);
+      else yield* this.#offer(attempt.value);
     }
+  }
+
+  async *#offer(method: AnyAuthMethod): Attempts {
+    const name = method.type === 'agent' ? 'publickey' : method.type;
+    this.#attempted.set(name, (this.#attempted.get(name) ?? 0) + 1);
+    const agent = method.type === 'agent' && method.agent instanceof SingleKeyAgent ? method.agent : null;
+    const signatures = agent?.signatures;
+    yield method;
+    // ssh2 keeps to itself what the server answers to an agent's key, also that the key was right and
+    // something more is wanted (a partial success). Where the key was known, ask again.
+    if (agent?.signatures !== signatures) {
+      this.#severalFactors = true;
+      yield this.#none();
+    }
+  }
+
+  /** An attempt that only asks what the server takes. */
+  #none(): AnyAuthMethod {
+    return { type: 'none', username: this.#settings.user };
   }
 
   async *#publicKeys(): Attempts {
@@ -126,14 +141,15 @@ export class Authentication implements Login {
       ? [...matching, ...identities, ...others]
       : [...matching, ...others, ...identities];
 
-    const offered = new Set<string>();
+    const former = this.#former?.type === 'agent' ? this.#former.agent : null;
+    const offered = new Set(former instanceof SingleKeyAgent ? [publicId(former.key)] : []);
     for (const each of ordered) {
       const agent = each instanceof SingleKeyAgent ? each : await this.#asAgent(each);
       if (agent === null) continue;
       const id = publicId(agent.key);
       if (offered.has(id)) continue;
       offered.add(id);
-      yield { method: { type: 'agent', username: user, agent }, agent };
+      yield { type: 'agent', username: user, agent };
     }
   }
 
@@ -205,9 +221,9 @@ export class Authentication implements Login {
   }
 
   async *#passwords(): Attempts {
-    const { password, user, host, numberOfPasswordPrompts } = this.#settings;
-    if (password !== null) {
-      yield { method: { type: 'password', username: user, password } };
+    const { user, host, numberOfPasswordPrompts } = this.#settings;
+    if (this.#password !== null) {
+      yield { type: 'password', username: user, password: this.#password };
       return;
     }
     if (!this.#prompter.interactive) return;
@@ -215,12 +231,13 @@ export class Authentication implements Login {
     for (let tries = 0; tries < numberOfPasswordPrompts; tries++) {
       if (tries > 0) this.#prompter.info('Permission denied, please try again.');
       const answer = await this.#ask(() => this.#prompter.secret(question));
-      yield { method: { type: 'password', username: user, password: answer } };
+      yield { type: 'password', username: user, password: answer };
     }
   }
 
   async *#interactive(): Attempts {
-    const { password, user, numberOfPasswordPrompts } = this.#settings;
+    const { user, numberOfPasswordPrompts } = this.#settings;
+    const password = this.#password;
     if (password === null && !this.#prompter.interactive) return;
     const times = password === null ? numberOfPasswordPrompts : 1;
     for (let tries = 0; tries < times; tries++) {
@@ -247,7 +264,7 @@ export class Authentication implements Login {
         }
         answers.then(finish).catch((error) => this.#giveUp(error));
       };
-      yield { method: { type: 'keyboard-interactive', username: user, prompt } };
+      yield { type: 'keyboard-interactive', username: user, prompt };
       // A server that refuses without a question would do so every time.
       if (!asked) return;
     }
@@ -283,7 +300,7 @@ export class Authentication implements Login {
   }
 
   #failure(): ConnectError {
-    const { user, host, port, password } = this.#settings;
+    const { user, host, port } = this.#settings;
     const tried = [...this.#attempted].map(([name, times]) => {
       if (name === 'publickey') return `${name} (${times === 1 ? '1 key' : `${times} keys`})`;
       return times === 1 ? name : `${name} (${times} times)`;
@@ -296,7 +313,7 @@ export class Authentication implements Login {
     ];
     if (
       !this.#prompter.interactive &&
-      password === null &&
+      this.#password === null &&
       this.#accepted.some((name) => name !== 'publickey')
     ) {
       parts.push('there is nobody to ask for a password');

@@ -8,6 +8,7 @@ import type { ClientChannel } from 'ssh2';
 import { logger } from '../base/log.js';
 import { ConnectError } from './errors.js';
 import { PACKET } from './outgoing.js';
+import { ChannelInternals } from './ssh2-internals.js';
 
 const log = logger('ssh');
 
@@ -22,17 +23,11 @@ const RECEIVE_WINDOW = 16 * 1024 * 1024;
 /** The window is topped up when this much was used. */
 const GRANT = RECEIVE_WINDOW / 4;
 
-/** Parts of ssh2's channel that it does not publish: whether it still sends, and its receive window. */
-interface ChannelInternals {
-  readonly outgoing: { readonly id: number; state: string };
-  readonly incoming: { window: number };
-  readonly _client: { readonly _protocol: { channelWindowAdjust(id: number, bytes: number): void } };
-}
-
 type WriteCallback = (error?: Error | null) => void;
 
 export class ChannelStream extends Duplex {
   readonly #channel: ClientChannel;
+  readonly #internals: ChannelInternals;
   /** Tells that what arrives is kept until the returned function is called. */
   readonly #keep: () => () => void;
   #release: () => void;
@@ -44,6 +39,7 @@ export class ChannelStream extends Duplex {
   constructor(channel: ClientChannel, keep: () => () => void) {
     super({ readableHighWaterMark: BUFFER, writableHighWaterMark: PACKET * 8, allowHalfOpen: true });
     this.#channel = channel;
+    this.#internals = new ChannelInternals(channel);
     this.#keep = keep;
     // Nobody reads yet.
     this.#release = keep();
@@ -62,8 +58,7 @@ export class ChannelStream extends Duplex {
   /** The connection is gone: nothing more can be sent, not even a close. */
   disconnect(reason: ConnectError): void {
     this.#connected = false;
-    // Stops ssh2 from writing to a protocol that throws on every use by now.
-    (this.#channel as unknown as ChannelInternals).outgoing.state = 'closed';
+    this.#internals.mute();
     this.destroy(reason);
   }
 
@@ -80,11 +75,8 @@ export class ChannelStream extends Duplex {
 
   /** Lets the server send more, once enough of what it may send has arrived and was taken. */
   #widen(): void {
-    const { incoming, outgoing, _client: client } = this.#channel as unknown as ChannelInternals;
-    const grant = RECEIVE_WINDOW - incoming.window;
-    if (!this.#connected || outgoing.state !== 'open' || grant < GRANT) return;
-    incoming.window += grant;
-    client._protocol.channelWindowAdjust(outgoing.id, grant);
+    const window = this.#connected ? this.#internals.receiveWindow : null;
+    if (window !== null && RECEIVE_WINDOW - window >= GRANT) this.#internals.widen(RECEIVE_WINDOW - window);
   }
 
   override _write(data: Buffer, _encoding: BufferEncoding, callback: WriteCallback): void {

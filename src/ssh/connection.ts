@@ -1,21 +1,7 @@
-/**
- * From a name to a logged-in SSH connection, under one deadline that stands still at prompts: dial, shake
- * hands, check the host key, log in. And from one such connection to another like it, without a person: the
- * same address, the very same host key, and once what was proven before.
- */
+/** What a connection is to the rest of the program, and how the first one is made. */
 import type { Duplex } from 'node:stream';
-import { logger } from '../base/log.js';
-import { printable } from '../base/printable.js';
-import { Authentication, type Login } from './authentication.js';
-import { Deadline, pausing } from './deadline.js';
-import { dial } from './dial.js';
-import { ConnectError, describeServer, explain } from './errors.js';
-import { HostKeys } from './host-keys.js';
-import { Replay } from './replay.js';
+import { Access } from './access.js';
 import { type ConnectSettings, type Prompter, processSurroundings, type Surroundings } from './settings.js';
-import { Ssh2Connection } from './ssh2-connection.js';
-
-const log = logger('ssh');
 
 export interface Connection {
   /**
@@ -33,8 +19,23 @@ export interface Connection {
    * and for a connection that was made so.
    */
   readonly again: ((signal: AbortSignal) => Promise<Connection>) | null;
+  /**
+   * A new first connection in the place of this one, to the host's address of that time, with a way to
+   * `reconnect` of its own. The host key must be the one of this connection, or known_hosts must vouch for the new one by
+   * then. What was accepted before is offered first, then what needs no person, and with a prompter a person is
+   * asked for the rest. Rejects with a `ConnectError`, of a kind that `needsPerson` where that is what it takes,
+   * or with why `signal` aborted. Null for a connection that was made by `again`.
+   */
+  readonly reconnect: ((signal: AbortSignal, prompter: Prompter | null) => Promise<Connection>) | null;
   /** Calls back once when the connection ends: with null after `close()`, else with the reason. */
   onClose(callback: (reason: Error | null) => void): void;
+  /**
+   * Calls back with true when the server has left a keepalive unanswered for `serverAliveInterval`, and with false
+   * when it is heard again. The end of the connection is told by `onClose` alone.
+   */
+  onSilence(callback: (silent: boolean) => void): void;
+  /** Asks for a sign of life: the connection is lost unless anything arrives within so many milliseconds. */
+  probe(within: number): void;
   /** Says goodbye, and does not wait long for an answer. Never rejects. */
   close(): Promise<void>;
 }
@@ -48,68 +49,6 @@ export async function connect(
   prompter: Prompter,
   surroundings: Surroundings = processSurroundings(),
 ): Promise<Connection> {
-  const deadline = new Deadline(settings.connectTimeout * 1000);
-  const asking = pausing(prompter, deadline, settings.batchMode);
-  const hostKeys = await HostKeys.load(settings, surroundings);
-  const authentication = new Authentication(settings, asking, surroundings);
-  const way = { address: settings.host, deadline, prompter: asking, hostKeys, login: authentication };
-  const connection = await establish(settings, way);
-  authentication.warn();
-  const { proof } = authentication;
-  if (proof !== null) {
-    const known = { address: connection.address, prompter: mute, hostKeys, login: new Replay(proof) };
-    connection.again = (signal) => {
-      return establish(
-        settings,
-        { ...known, deadline: new Deadline(settings.connectTimeout * 1000) },
-        signal,
-      );
-    };
-  }
-  return connection;
+  const access = await Access.first(settings, surroundings);
+  return access.enter(prompter);
 }
-
-/** Everything that differs between the first login and those after it. */
-interface Way {
-  /** Name or address to dial. */
-  readonly address: string;
-  readonly deadline: Deadline;
-  readonly prompter: Prompter;
-  readonly hostKeys: HostKeys;
-  readonly login: Login;
-}
-
-async function establish(
-  settings: ConnectSettings,
-  { address, deadline, prompter, hostKeys, login }: Way,
-  signal?: AbortSignal,
-): Promise<Ssh2Connection> {
-  const { host, port, connectTimeout } = settings;
-  const expired = new AbortController();
-  const aborted = AbortSignal.any(signal === undefined ? [expired.signal] : [expired.signal, signal]);
-  deadline.start(() => {
-    const server = describeServer(host, port);
-    expired.abort(new ConnectError('timeout', `${server} did not let us in within ${connectTimeout} s`));
-  });
-  try {
-    const { socket, incoming } = await dial(address, port, aborted).catch((error) => {
-      throw explain(error, 'dialling', host, port);
-    });
-    const connection = new Ssh2Connection(settings, socket, incoming);
-    const cut = () => connection.fail(aborted.reason);
-    aborted.addEventListener('abort', cut, { once: true });
-    await connection.start(hostKeys, login, prompter);
-    aborted.removeEventListener('abort', cut);
-    return connection;
-  } finally {
-    deadline.finish();
-  }
-}
-
-/** What the server says at another login was heard at the first. */
-const mute: Prompter = {
-  interactive: false,
-  secret: () => Promise.reject(new Error('nobody to ask')),
-  confirm: () => Promise.reject(new Error('nobody to ask')),
-  info: (message) => log('%s', printable(message)),
-};

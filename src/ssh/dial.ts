@@ -1,4 +1,7 @@
-/** The TCP connection below SSH: every address of the host is tried, and small packets leave at once. */
+/**
+ * The TCP connection below SSH: every address of the host is tried, and small packets leave at once. When it is
+ * given up, nothing leaves any more.
+ */
 import { connect, type Socket } from 'node:net';
 import { Incoming } from './incoming.js';
 
@@ -41,6 +44,18 @@ export async function dial(host: string, port: number, signal: AbortSignal): Pro
     });
     if (signal.aborted) abort();
   });
+}
+
+/**
+ * Ends the connection so that nothing more of what was written to it reaches the other end: a request that is
+ * delivered late, by a network that comes back, could undo what a newer one did. The kernel would go on trying
+ * to send what it holds; a reset makes it forget that.
+ */
+export function abandon(socket: Socket): void {
+  // While the kernel is being told that no more will be written, which takes a moment, it refuses a reset.
+  const isEnding = socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished;
+  if (isEnding && !socket.destroyed) socket.once('finish', () => socket.resetAndDestroy());
+  else socket.resetAndDestroy();
 }
 
 /** Of the errors of several addresses, the first that says why: a refusal tells more than a missing route. */

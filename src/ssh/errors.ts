@@ -28,6 +28,19 @@ export class ConnectError extends Error {
   }
 }
 
+const FOR_A_PERSON: ReadonlySet<ConnectErrorKind> = new Set([
+  'host-key-unknown',
+  'host-key-changed',
+  'host-key-revoked',
+  'authentication',
+  'key-file',
+]);
+
+/** Whether only a person can mend it: another try would fail in the same way, or look like an attack. */
+export function needsPerson(kind: ConnectErrorKind): boolean {
+  return FOR_A_PERSON.has(kind);
+}
+
 /** How far a connection has come; the same failure means different things at different times. */
 export type Phase = 'dialling' | 'handshake' | 'authentication' | 'open';
 
@@ -38,7 +51,6 @@ export function describeServer(host: string, port: number): string {
 
 interface Fault extends Error {
   readonly code?: unknown;
-  readonly level?: unknown;
 }
 
 /** Turns an error of a socket or of ssh2 into ours. */
@@ -81,7 +93,6 @@ function explainByPhase(
   const text = printable(fault.message);
   switch (phase) {
     case 'open':
-      if (fault.level === 'client-timeout') return make('lost', `${server} stopped answering`);
       return make('lost', `the connection to ${server} was lost: ${text}`);
     case 'authentication':
       // ssh2 gives the reason number of SSH_MSG_DISCONNECT (RFC 4253, section 11.1) as the code.

@@ -1,7 +1,8 @@
 /**
  * Is this the server it was? Reads the known_hosts files once, decides about the key that the handshake
  * shows, asks where the settings say so, and adds what was accepted. A key is shown again at every rekey, and
- * by every further connection; then it must be the one accepted before.
+ * by every further connection; then it must be the one accepted before. After a reconnect it may be another one,
+ * where the files, read anew, vouch for it, or a person does.
  */
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -46,18 +47,31 @@ export class HostKeys {
   readonly #name: string;
   /** The name without its port: what is known there is good for another port of the host too. */
   readonly #plainName: string;
+  /** The key of the connection that was there before. */
+  readonly #former: Buffer | null;
   #accepted: Buffer | null = null;
 
-  private constructor(settings: ConnectSettings, entries: readonly KnownHost[], addTo: string | null) {
+  private constructor(
+    settings: ConnectSettings,
+    entries: readonly KnownHost[],
+    addTo: string | null,
+    former: Buffer | null,
+  ) {
     this.#settings = settings;
     this.#entries = entries;
     this.#addTo = addTo;
+    this.#former = former;
     const alias = settings.hostKeyAlias?.toLowerCase() ?? null;
     this.#name = alias ?? knownHostName(settings.host, settings.port);
     this.#plainName = alias ?? knownHostName(settings.host, 22);
   }
 
-  static async load(settings: ConnectSettings, { home }: Surroundings): Promise<HostKeys> {
+  /** `former` is the key that was accepted at the latest connection. */
+  static async load(
+    settings: ConnectSettings,
+    { home }: Surroundings,
+    former: Buffer | null = null,
+  ): Promise<HostKeys> {
     const paths = (files: readonly string[]) =>
       files.filter((file) => file !== 'none').map((file) => expandHome(file, home));
     const user = paths(settings.userKnownHostsFiles);
@@ -69,14 +83,22 @@ export class HostKeys {
         log('cannot read %s: %s', file, error instanceof Error ? error.message : error);
       }
     }
-    return new HostKeys(settings, entries, user[0] ?? null);
+    return new HostKeys(settings, entries, user[0] ?? null, former);
+  }
+
+  /** For a new first connection: what the files say now, and the key that was accepted. */
+  renewed(surroundings: Surroundings): Promise<HostKeys> {
+    return HostKeys.load(this.#settings, surroundings, this.#accepted ?? this.#former);
   }
 
   /** Algorithms to ask the server for first, so that it shows a key we know when it has several. */
   preferredAlgorithms(): HostKeyAlgorithm[] {
+    const own = knownKeyTypes(this.#entries, this.#name);
+    const known = own.length > 0 ? own : knownKeyTypes(this.#entries, this.#plainName);
     const accepted = this.#accepted === null ? null : keyTypeOf(this.#accepted);
-    const known = accepted === null ? knownKeyTypes(this.#entries, this.#name) : [accepted];
-    const types = known.length > 0 ? known : knownKeyTypes(this.#entries, this.#plainName);
+    const former = this.#former === null ? null : keyTypeOf(this.#former);
+    const isFormerGood = former !== null && (known.length === 0 || known.includes(former));
+    const types = accepted !== null ? [accepted] : isFormerGood ? [former] : known;
     return types.flatMap((type) =>
       Object.hasOwn(ALGORITHMS, type) ? ALGORITHMS[type as keyof typeof ALGORITHMS] : [],
     );
@@ -94,23 +116,14 @@ export class HostKeys {
    */
   async verify(key: Buffer, address: string, prompter: Prompter): Promise<void> {
     if (this.isAccepted(key)) return;
-    if (this.#accepted !== null) {
-      throw new ConnectError(
-        'host-key-changed',
-        `${this.#server} shows the key ${fingerprint(key)}, and before it was ${fingerprint(this.#accepted)}`,
-      );
-    }
+    if (this.#accepted !== null) throw this.#another(key, this.#accepted);
     const verdict = this.#judge(key);
     log('host key %s of %s is %s', fingerprint(key), this.#name, verdict.kind);
-    switch (verdict.kind) {
-      case 'known':
-        break;
-      case 'unknown':
-        await this.#decide(key, address, prompter);
-        break;
-      default:
-        throw this.#refusal(verdict.kind, key, verdict.entry);
+    const isFormer = this.#former?.equals(key) === true;
+    if (verdict.kind === 'revoked' || (verdict.kind === 'changed' && !isFormer)) {
+      throw this.#refusal(verdict.kind, key, verdict.entry);
     }
+    if (verdict.kind === 'unknown' && !isFormer) await this.#decide(key, address, prompter);
     this.#accepted = Buffer.from(key);
   }
 
@@ -142,8 +155,20 @@ export class HostKeys {
     );
   }
 
-  /** An unknown key: what the settings say, or the person. */
+  #another(key: Buffer, before: Buffer): ConnectError {
+    return new ConnectError(
+      'host-key-changed',
+      `${this.#server} shows the key ${fingerprint(key)}, and before it was ${fingerprint(before)}`,
+    );
+  }
+
+  /** An unknown key: what the settings say, or the person. In the place of another one, only the person. */
   async #decide(key: Buffer, address: string, prompter: Prompter): Promise<void> {
+    if (this.#former !== null) {
+      const mayAsk = this.#settings.strictHostKeyChecking === 'ask' && prompter.interactive;
+      if (!mayAsk) throw this.#another(key, this.#former);
+      prompter.info(`Warning: until now the server had another key, ${fingerprint(this.#former)}.`);
+    }
     switch (this.#settings.strictHostKeyChecking) {
       case 'yes':
         throw this.#unknown(key, 'StrictHostKeyChecking is yes');

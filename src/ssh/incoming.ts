@@ -10,6 +10,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Client } from 'ssh2';
+import { readingOf } from './ssh2-internals.js';
 
 /**
  * Bytes of the buffer: some packets. libuv fills it up to 32 times in a turn of the event loop, and what else is
@@ -24,22 +25,6 @@ const MAX_BODY = 35_000;
 
 const FRAMED: ReadonlySet<string> = new Set(['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com']);
 
-/** Of ssh2's connection, what tells whether it may hold on to memory. */
-interface Protocol {
-  /** Our own message of an exchange of keys that is under way. */
-  readonly _kexinit: unknown;
-  /** How much of the next packet's length field has arrived. */
-  readonly _decipher: { readonly _lenBytes: number };
-}
-
-function protocolOf(client: Client): Protocol | null {
-  const protocol: unknown = Reflect.get(client, '_protocol');
-  if (!(protocol instanceof Object && '_kexinit' in protocol && '_decipher' in protocol)) return null;
-  const decipher = protocol._decipher;
-  if (!(decipher instanceof Object && '_lenBytes' in decipher)) return null;
-  return typeof decipher._lenBytes === 'number' ? (protocol as Protocol) : null;
-}
-
 export class Incoming {
   #buffer = Buffer.allocUnsafeSlow(SIZE);
   /** The beginning of a packet of which the rest is still to come, at the start of the buffer. */
@@ -47,11 +32,13 @@ export class Incoming {
   #socket: Socket | null = null;
   #client: Client | null = null;
   #keepers = 0;
+  #arrived: () => void = () => {};
 
   /** The option `onread` of the socket (net.connect), which must be paused until ssh2 listens to it. */
   readonly onread = {
     buffer: (): Buffer => this.#buffer.subarray(this.#held),
     callback: (length: number): boolean => {
+      this.#arrived();
       this.#take(this.#held + length);
       return true;
     },
@@ -60,6 +47,11 @@ export class Incoming {
   /** The socket that has `onread`. */
   attach(socket: Socket): void {
     this.#socket = socket;
+  }
+
+  /** `arrived` is called for all that comes from now on, before anybody reads it. */
+  watch(arrived: () => void): void {
+    this.#arrived = arrived;
   }
 
   /** Keys were exchanged: `cipher` encrypts what the server sends to `client` from now on. */
@@ -79,10 +71,11 @@ export class Incoming {
 
   /** There are `end` bytes in the buffer now. */
   #take(end: number): void {
-    const protocol = this.#client === null ? null : protocolOf(this.#client);
-    const isKept = protocol === null || protocol._kexinit !== undefined || this.#keepers > 0;
+    const client = this.#client;
+    const reading = client === null ? null : readingOf(client);
+    const isKept = client === null || reading === null || reading.exchangesKeys || this.#keepers > 0;
     // In the middle of a packet that it has the beginning of, ssh2 gets memory to keep as well.
-    if (isKept || (this.#held === 0 && protocol._decipher._lenBytes > 0)) {
+    if (isKept || (this.#held === 0 && reading.insidePacket)) {
       this.#held = 0;
       this.#socket?.emit('data', Buffer.from(this.#buffer.subarray(0, end)));
       return;
@@ -90,7 +83,7 @@ export class Incoming {
     const whole = wholePackets(this.#buffer, end);
     if (whole > 0) this.#socket?.emit('data', this.#buffer.subarray(0, whole));
     this.#held = end - whole;
-    if (protocol._kexinit === undefined) {
+    if (readingOf(client)?.exchangesKeys === false) {
       this.#buffer.copyWithin(0, whole, end);
       return;
     }

@@ -4,7 +4,7 @@
  * and draws random bytes for its padding; here the memory of full packets is used again.
  */
 import type { Socket } from 'node:net';
-import type { Client } from 'ssh2';
+import type { Cipher } from './ssh2-internals.js';
 
 /** Bytes of data in a full packet to OpenSSH and most others: everyone takes as many (RFC 4253 §6.1). */
 export const PACKET = 32 * 1024;
@@ -15,22 +15,6 @@ const FULL = 1 + 4 + 4 + PACKET;
 const HEADER = 4 + 1;
 /** Full packets whose memory is kept at most: as many as wait for the socket when data is written at full speed. */
 const KEPT = 128;
-
-/** Of a cipher of ssh2, the part that makes room for a packet: header and padding are in place in it. */
-interface Cipher {
-  allocPacket(payload: number): Buffer;
-}
-
-/** The cipher that `client` encrypts with; null where this version of ssh2 keeps it elsewhere. */
-export function cipherOf(client: Client): Cipher | null {
-  const protocol: unknown = Reflect.get(client, '_protocol');
-  const cipher = protocol instanceof Object && '_cipher' in protocol ? protocol._cipher : null;
-  return isCipher(cipher) ? cipher : null;
-}
-
-function isCipher(value: unknown): value is Cipher {
-  return value instanceof Object && 'allocPacket' in value && typeof value.allocPacket === 'function';
-}
 
 type WriteCallback = (error?: Error | null) => void;
 

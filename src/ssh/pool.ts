@@ -8,7 +8,7 @@
 import type { Clock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import type { Connection } from './connection.js';
-import { ConnectError, type ConnectErrorKind } from './errors.js';
+import { ConnectError, needsPerson } from './errors.js';
 
 const log = logger('pool');
 
@@ -139,7 +139,7 @@ export class ConnectionPool {
   #failed(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
     const kind = error instanceof ConnectError ? error.kind : 'lost';
-    if (!FINAL.has(kind)) {
+    if (!needsPerson(kind)) {
       this.#wait(message);
       return;
     }
@@ -192,15 +192,6 @@ export class ConnectionPool {
     return mayGrow || this.#state === 'stopped' ? [] : [{ connection: this.#first, share: channels }];
   }
 }
-
-/** Failures of a login that another one would only repeat. */
-const FINAL: ReadonlySet<ConnectErrorKind> = new Set([
-  'host-key-unknown',
-  'host-key-changed',
-  'host-key-revoked',
-  'authentication',
-  'key-file',
-]);
 
 /** `channels` spread over `connections` as evenly as they go, one each at least. */
 export function shares(channels: number, connections: number): readonly number[] {

@@ -6,17 +6,21 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2';
+import { systemClock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import { printable } from '../base/printable.js';
 import type { Login } from './authentication.js';
 import { ChannelStream } from './channel.js';
 import { cheapestCiphers, localCpuinfo } from './ciphers.js';
 import type { Connection } from './connection.js';
+import { abandon } from './dial.js';
 import { ConnectError, describeServer, explain, type Phase } from './errors.js';
 import type { HostKeys } from './host-keys.js';
 import type { Incoming } from './incoming.js';
-import { cipherOf, Outgoing } from './outgoing.js';
+import { Liveness } from './liveness.js';
+import { Outgoing } from './outgoing.js';
 import type { ConnectSettings, Prompter } from './settings.js';
+import { askForAnswer, checkClient, cipherOf, serverSoftwareOf } from './ssh2-internals.js';
 
 const log = logger('ssh');
 
@@ -30,14 +34,18 @@ type State = Exclude<Phase, 'dialling'> | 'closing' | 'closed';
 
 /** A `Connection` from its handshake on. */
 export class Ssh2Connection implements Connection {
-  /** Set by whoever knows how the login went. */
+  /** Both set by whoever knows how the login went. */
   again: Connection['again'] = null;
+  reconnect: Connection['reconnect'] = null;
   readonly #settings: ConnectSettings;
   readonly #socket: Socket;
   readonly #incoming: Incoming;
   readonly #client = new ssh2.Client();
   readonly #channels = new Set<ChannelStream>();
   readonly #closeCallbacks: ((reason: Error | null) => void)[] = [];
+  readonly #silenceCallbacks: ((silent: boolean) => void)[] = [];
+  /** From the login to the end. */
+  #liveness: Liveness | null = null;
   #state: State = 'handshake';
   /** Why the connection ended, or is about to: a ConnectError, or what a prompt was rejected with. */
   #reason: unknown = null;
@@ -51,9 +59,7 @@ export class Ssh2Connection implements Connection {
   }
 
   get serverSoftware(): string {
-    // ssh2 reads the server's identification but has no public name for it.
-    const software: unknown = Reflect.get(this.#client, '_remoteVer');
-    return typeof software === 'string' ? printable(software) : '';
+    return printable(serverSoftwareOf(this.#client));
   }
 
   get complaints(): string {
@@ -73,8 +79,7 @@ export class Ssh2Connection implements Connection {
       client.on('error', (error) => this.#onError(error));
       client.on('end', () => {
         this.#cutChannels();
-        // Keepalives stop here, so nothing else would bound the wait for what is still to be sent.
-        this.#socket.destroy();
+        abandon(this.#socket);
       });
       client.on('close', () => {
         this.#onClosed();
@@ -96,10 +101,12 @@ export class Ssh2Connection implements Connection {
       client.on('ready', () => {
         if (this.#state !== 'authentication') return;
         this.#setState('open');
+        this.#liveness = this.#watch();
         resolve();
       });
       try {
         client.connect(this.#config(hostKeys, login, prompter));
+        checkClient(client);
       } catch (error) {
         this.#socket.destroy();
         reject(error);
@@ -107,11 +114,14 @@ export class Ssh2Connection implements Connection {
     });
   }
 
-  /** Ends the connection at once; the first reason given is the one that is told. */
+  /**
+   * Ends the connection at once; what was written and is still under way is not delivered any more. The first
+   * reason given is the one that is told.
+   */
   fail(reason: unknown): void {
     if (this.#state === 'closed' || this.#state === 'closing') return;
     this.#reason ??= reason;
-    this.#socket.destroy();
+    abandon(this.#socket);
   }
 
   async openSftp(): Promise<Duplex> {
@@ -142,17 +152,27 @@ export class Ssh2Connection implements Connection {
     else this.#closeCallbacks.push(callback);
   }
 
+  probe(within: number): void {
+    // What arrived while the machine slept is read first, so that it does not pass for an answer.
+    setImmediate(() => this.#liveness?.probe(within));
+  }
+
+  onSilence(callback: (silent: boolean) => void): void {
+    this.#silenceCallbacks.push(callback);
+  }
+
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.onClose(() => resolve());
       if (this.#state === 'closed' || this.#state === 'closing') return;
       this.#setState('closing');
-      setTimeout(() => this.#socket.destroy(), GOODBYE).unref();
+      this.#liveness?.stop();
+      setTimeout(() => abandon(this.#socket), GOODBYE).unref();
       try {
         this.#client.end();
       } catch (error) {
         log('goodbye failed: %s', error instanceof Error ? error.message : error);
-        this.#socket.destroy();
+        abandon(this.#socket);
       }
     });
   }
@@ -173,8 +193,8 @@ export class Ssh2Connection implements Connection {
       username: settings.user,
       // The deadline of connect() is the one that counts: it knows about prompts.
       readyTimeout: 0,
-      keepaliveInterval: settings.serverAliveInterval * 1000,
-      keepaliveCountMax: settings.serverAliveCountMax,
+      // Liveness asks instead: everything that arrives counts, and silence is told.
+      keepaliveInterval: 0,
       algorithms: {
         cipher: prefer(cheapestCiphers(localCpuinfo())),
         serverHostKey: prefer(hostKeys.preferredAlgorithms()),
@@ -195,6 +215,22 @@ export class Ssh2Connection implements Connection {
       authHandler: login.handler((error) => this.fail(error)),
       ...(log.enabled ? { debug: (message: string) => log('%s', printable(message)) } : {}),
     };
+  }
+
+  #watch(): Liveness {
+    const { serverAliveInterval, serverAliveCountMax } = this.#settings;
+    const liveness = new Liveness({
+      clock: systemClock,
+      interval: serverAliveInterval * 1000,
+      countMax: serverAliveCountMax,
+      ask: () => this.#unlessEnded(() => askForAnswer(this.#client)),
+      onSilence: (silent) => {
+        for (const callback of this.#silenceCallbacks) callback(silent);
+      },
+      onLost: () => this.fail(new ConnectError('lost', `${this.#server} stopped answering`)),
+    });
+    this.#incoming.watch(() => liveness.heard());
+    return liveness;
   }
 
   /** An answer may come after the connection ended; ssh2 then throws on any use. */
@@ -225,6 +261,7 @@ export class Ssh2Connection implements Connection {
     if (this.#state === 'closing') this.#reason = null;
     else this.#reason ??= this.#explain(new Error('the server closed it'));
     this.#setState('closed');
+    this.#liveness?.stop();
     this.#cutChannels();
     for (const callback of this.#closeCallbacks.splice(0)) callback(this.#closeReason());
   }

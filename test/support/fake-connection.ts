@@ -6,6 +6,7 @@ export class FakeConnection implements Connection {
   readonly serverSoftware = 'fake';
   readonly complaints = '';
   readonly again: Connection['again'];
+  readonly reconnect = null;
   state: 'open' | 'closed' = 'open';
   /** What gives channels; a fresh connection refuses. */
   open: () => Promise<Duplex> = () => Promise.reject(new Error('no channels here'));
@@ -22,6 +23,10 @@ export class FakeConnection implements Connection {
   onClose(callback: (reason: Error | null) => void): void {
     this.#callbacks.push(callback);
   }
+
+  onSilence(): void {}
+
+  probe(): void {}
 
   async close(): Promise<void> {
     this.lose(null);
