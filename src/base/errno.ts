@@ -1,9 +1,13 @@
 /** One error type for everything a filesystem call can fail with: errno for the program, cause for the log. */
 import { constants } from 'node:os';
 
-export type ErrnoName = keyof typeof constants.errno;
+/** Node's names of this platform, and one that it leaves out. */
+export type ErrnoName = keyof typeof constants.errno | 'EHOSTDOWN';
 
-export const ERRNO: Readonly<Record<ErrnoName, number>> = constants.errno;
+export const ERRNO: Readonly<Record<ErrnoName, number>> = {
+  ...constants.errno,
+  EHOSTDOWN: process.platform === 'darwin' ? 64 : 112,
+};
 
 export interface FsErrorOptions extends ErrorOptions {
   readonly undelivered?: () => void;

@@ -71,6 +71,11 @@ export class BlockCache {
     return entry.block.retain();
   }
 
+  /** The block of the file that came last, and its place; undefined when there is none. The caller does not hold it. */
+  newest(file: number): { readonly index: number; readonly block: Piece } | undefined {
+    return [...(this.#files.get(file)?.values() ?? [])].at(-1);
+  }
+
   has(file: number, index: number): boolean {
     return this.#files.get(file)?.has(index) ?? false;
   }

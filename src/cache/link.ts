@@ -5,6 +5,8 @@
  * whoever uses the estimate allows some times as much: that grows with each round trip until the link is full.
  */
 
+/** So many times what the link was seen to carry may be on its way, so that the estimate can grow. */
+const HEADROOM = 3;
 /** Milliseconds after which a measured delay is forgotten: a route may change. */
 const DELAY_MEMORY = 60_000;
 /** Shortest stretch to measure over, in milliseconds. */
@@ -43,6 +45,11 @@ export class LinkEstimate {
   get capacity(): number {
     if (this.#rates.length === 0) return Number.POSITIVE_INFINITY;
     return Math.max(...this.#rates) * this.#delay;
+  }
+
+  /** Bytes that may be on their way: `least` whatever was measured, infinite before anything was. */
+  allowance(least: number): number {
+    return Math.max(least, HEADROOM * this.capacity);
   }
 
   get #stretch(): number {

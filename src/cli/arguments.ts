@@ -29,6 +29,9 @@ export type Arguments =
   | MountArguments
   | UnmountArguments
   | { readonly command: 'list'; readonly json: boolean }
+  /** Of every mount, when none is named. */
+  | { readonly command: 'status'; readonly mountpoint: string | null; readonly json: boolean }
+  | { readonly command: 'reconnect'; readonly mountpoint: string }
   | { readonly command: 'demo' }
   /** Text that was asked for: help or the version. */
   | { readonly command: 'print'; readonly text: string };
@@ -106,6 +109,21 @@ export function parseArguments(argv: readonly string[], version: string): Argume
     .option('--json')
     .action((flags: { json?: true }) => {
       parsed = { command: 'list', json: flags.json === true };
+    });
+
+  program
+    .command('status')
+    .argument('[mountpoint]')
+    .option('--json')
+    .action((mountpoint: string | undefined, flags: { json?: true }) => {
+      parsed = { command: 'status', mountpoint: mountpoint ?? null, json: flags.json === true };
+    });
+
+  program
+    .command('reconnect')
+    .argument('<mountpoint>')
+    .action((mountpoint: string) => {
+      parsed = { command: 'reconnect', mountpoint };
     });
 
   program.command('demo').action(() => {

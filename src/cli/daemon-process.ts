@@ -10,8 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { printable } from '../base/printable.js';
 import { ensurePrivateDirectory, logFile } from './directories.js';
 import type { ExitName } from './exit.js';
-import type { Job, ToCommand, ToDaemon } from './ipc.js';
-import type { Terminal } from './terminal.js';
+import type { Job, Question, ToCommand, ToDaemon } from './ipc.js';
+import { answerOn, type Terminal } from './terminal.js';
 
 /** Threads of libuv's pool: files, DNS, and notifications to the kernel, each of which may hold one for long. */
 const THREAD_POOL_SIZE = '16';
@@ -90,15 +90,10 @@ export async function runDaemon(job: Job, options: DaemonOptions): Promise<Endin
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, stop);
 
-  const answer = async (id: number, text: string, hidden: boolean): Promise<void> => {
-    const { terminal } = options;
-    if (terminal === null) return send({ type: 'answer', id, text: null });
-    try {
-      send({ type: 'answer', id, text: await (hidden ? terminal.secret(text) : terminal.line(text)) });
-    } catch {
-      send({ type: 'answer', id, text: null });
-      stop();
-    }
+  const answer = async (question: Question): Promise<void> => {
+    const given = await answerOn(options.terminal, question);
+    send(given);
+    if (given.text === null && options.terminal !== null) stop();
   };
 
   try {
@@ -126,7 +121,7 @@ export async function runDaemon(job: Job, options: DaemonOptions): Promise<Endin
       child.on('message', (message: ToCommand) => {
         switch (message.type) {
           case 'question':
-            void answer(message.id, message.text, message.hidden);
+            void answer(message);
             break;
           case 'info':
             options.tell(printable(message.text));

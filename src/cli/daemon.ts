@@ -1,14 +1,15 @@
 /**
- * The serving process: takes its job over IPC, runs one MountSession, and leaves by _exit(2), because a
- * notification that the kernel lets wait would hold exit(3) for ever. In the background its output is the mount's log.
+ * The serving process: takes its job over IPC, runs one MountSession, and ends. In the background its output is the
+ * mount's log.
  */
-import { fstatSync, unlinkSync } from 'node:fs';
-import { logger } from '../base/log.js';
+import { fstatSync } from 'node:fs';
+import { logger, setLogSink } from '../base/log.js';
 import type { Ending } from './daemon-process.js';
-import { exitNow } from './deadline.js';
+import { leave } from './deadline.js';
 import { logFile } from './directories.js';
 import { EXIT } from './exit.js';
 import type { Job, ToCommand, ToDaemon } from './ipc.js';
+import { LogFile } from './log-file.js';
 import { MountSession } from './mount-session.js';
 import { RemotePrompter } from './prompter.js';
 
@@ -18,40 +19,45 @@ function send(message: ToCommand): void {
   if (process.connected) process.send?.(message, undefined, undefined, () => {});
 }
 
-/** One line for the person in the foreground, or for the log with its time. */
-function report(foreground: boolean, text: string): void {
-  const time = foreground ? '' : `${new Date().toISOString()} `;
-  process.stderr.write(`${time}remora: ${text.trimEnd()}\n`);
-}
+/** Where this process's lines go: to the person in the foreground, else to the log with their time. */
+class Voice {
+  readonly #file: LogFile | null;
 
-/** A log that nothing was written to is not left behind. */
-function removeEmptyLog(job: Job): void {
-  try {
-    if (!job.foreground && fstatSync(2).isFile() && fstatSync(2).size === 0) {
-      unlinkSync(logFile(process.env, job.mountpoint));
-    }
-  } catch (error) {
-    log('log file: %o', error);
+  constructor(job: Job) {
+    const isFile = !job.foreground && fstatSync(2).isFile();
+    this.#file = isFile ? new LogFile(2, logFile(process.env, job.mountpoint)) : null;
+    if (this.#file !== null) setLogSink((line) => this.#file?.write(line));
+  }
+
+  report(text: string): void {
+    const line = `remora: ${text.trimEnd()}\n`;
+    if (this.#file === null) process.stderr.write(line);
+    else this.#file.write(`${new Date().toISOString()} ${line}`);
+  }
+
+  end(): void {
+    this.#file?.removeIfEmpty();
   }
 }
 
 /** Tells the command how it ended, and ends once that is on its way. */
-function leaveWith(job: Job, ending: Ending, told: boolean): void {
-  if (!told && ending.text !== '' && ending.exit !== 'interrupted') report(job.foreground, ending.text);
-  removeEmptyLog(job);
-  const leave = () => exitNow(EXIT[ending.exit].code);
+function leaveWith(voice: Voice, ending: Ending, told: boolean): void {
+  if (!told && ending.text !== '' && ending.exit !== 'interrupted') voice.report(ending.text);
+  voice.end();
+  const end = () => leave(EXIT[ending.exit].code);
   if (process.connected)
-    process.send?.({ type: 'ended', ...ending } satisfies ToCommand, undefined, undefined, leave);
-  else leave();
+    process.send?.({ type: 'ended', ...ending } satisfies ToCommand, undefined, undefined, end);
+  else end();
 }
 
 function serve(job: Job): void {
   // A terminal that was closed takes no more text; that must not end anything.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  const voice = new Voice(job);
   const prompter = new RemotePrompter(job.interactive, send);
   let ready = false;
   const session = new MountSession(job, prompter, {
-    report: (text) => report(job.foreground, text),
+    report: (text) => voice.report(text),
     step: (text) => send({ type: 'step', text }),
     ready: () => {
       ready = true;
@@ -73,24 +79,26 @@ function serve(job: Job): void {
       signalled = true;
     });
   }
+  // As autossh does; without a listener Node would open a debugger.
+  process.on('SIGUSR1', () => session.reconnect());
   process.on('uncaughtException', (error) => {
     log('uncaught: %o', error);
-    report(job.foreground, `internal error, the mount ends: ${error.message}`);
+    voice.report(`internal error, the mount ends: ${error.message}`);
     session.stop(false);
   });
   process.on('unhandledRejection', (reason) => {
     log('unhandled: %o', reason);
-    report(job.foreground, `internal error: ${reason instanceof Error ? reason.message : String(reason)}`);
+    voice.report(`internal error: ${reason instanceof Error ? reason.message : String(reason)}`);
   });
 
   void session.run().then((ending) => {
     // In the foreground, and before the mount is ready, the command is there to tell the person.
-    leaveWith(job, ending, process.connected);
+    leaveWith(voice, ending, process.connected);
   });
 }
 
 /** The command died while this process started, and nothing has begun. */
-const orphaned = () => exitNow(EXIT.interrupted.code);
+const orphaned = () => leave(EXIT.interrupted.code);
 
 process.once('disconnect', orphaned);
 process.once('message', (message: ToDaemon) => {

@@ -4,6 +4,7 @@
  * minutes; a server that gives fewer gets by with fewer, in silence. A connection that refused or ended a
  * channel is not asked for another one.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import type { BulkClients } from '../fs/bulk.js';
@@ -18,6 +19,8 @@ export const CHANNELS = 6;
 /** Milliseconds without data after which channels and connections are closed, and how often that is looked at. */
 const IDLE = 10 * 60_000;
 const SWEEP = 60_000;
+/** How often, in milliseconds, it is looked at what is still under way when others have taken over. */
+const RETIRING = 50;
 /** `want` looks no closer within this many milliseconds of the last time. */
 const RENEW = 1000;
 
@@ -94,6 +97,21 @@ export class DataChannels implements BulkClients {
     if (this.#state === 'resting') this.#setState('working');
     this.#pool.want();
     this.#spread();
+  }
+
+  /**
+   * Another first connection has others of its own: nothing new begins here, and what is under way ends in peace,
+   * since a server may carry out what a cut channel had been sent after its repetition elsewhere. Never rejects.
+   */
+  async retire(): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#setState('closed');
+    if (this.#timer !== null) clearInterval(this.#timer);
+    while (this.#channels.size > 0) {
+      for (const channel of this.#channels) if ((channel.client?.inFlight ?? 0) === 0) this.#end(channel);
+      await delay(RETIRING);
+    }
+    await this.#pool.close();
   }
 
   /** Ends every channel and every connection but the first. Never rejects. */

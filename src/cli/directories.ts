@@ -1,6 +1,6 @@
 /**
- * Where Remora keeps what lives beside a mount: control sockets in the user's runtime directory, log files
- * in the state directory. Both are private to the user, and a directory in /tmp that somebody else prepared
+ * Where Remora keeps what lives beside a mount: control sockets and locks in the user's runtime directory, log
+ * files in the state directory. Both are private to the user, and a directory in /tmp that somebody else prepared
  * is refused rather than used.
  */
 import { createHash } from 'node:crypto';
@@ -20,6 +20,16 @@ export function mountHash(mountpoint: string): string {
 /** `<hash>-<pid>.sock`: the pid keeps a mount that is still ending apart from its successor at the place. */
 export function socketName(mountpoint: string, pid: number): string {
   return `${mountHash(mountpoint)}-${pid}.sock`;
+}
+
+/** Held by the serving process for its whole life: who waits for this lock learns of its end. */
+export function lifeLockName(mountpoint: string, pid: number): string {
+  return `${mountHash(mountpoint)}-${pid}.lock`;
+}
+
+/** Held by whoever mounts at a mount point or clears it, for as long as that takes. */
+export function placeLockName(mountpoint: string): string {
+  return `${mountHash(mountpoint)}.lock`;
 }
 
 /** The directory of the control sockets; short enough that every socket in it can be bound. */

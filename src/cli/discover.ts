@@ -6,7 +6,9 @@
 import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FuseMount, findFuseMounts } from '../fuse/mount/mounts.js';
-import { askControl, ControlError, type MountStatus } from './control.js';
+import type { LinkStatus } from '../recovery/session.js';
+import { askControl, ControlError } from './control-client.js';
+import type { MountStatus } from './control-protocol.js';
 import { isPrivateDirectory, mountHash } from './directories.js';
 import { isDeadMount } from './mountpoint.js';
 
@@ -26,7 +28,7 @@ export interface ListedMount {
   readonly source: string;
   readonly mountpoint: string;
   /**
-   * The daemon's state; `not answering`; `dead` when the process is gone and the mount is not; `unknown` when
+   * The daemon's state, or its connection's while it serves without one; `not answering`; `dead` when the process is gone and the mount is not; `unknown` when
    * it lives, but its control socket is elsewhere.
    */
   readonly state: string;
@@ -35,6 +37,7 @@ export interface ListedMount {
   readonly since: string | null;
   /** Seconds. */
   readonly uptime: number | null;
+  readonly link: LinkStatus | null;
   readonly driver: string | null;
   readonly server: string | null;
   readonly connections: number | null;
@@ -50,7 +53,7 @@ async function askDaemon(directory: string, name: string): Promise<Daemon | null
   if (hash === undefined) return null;
   const socket = join(directory, name);
   try {
-    const status = await askControl(socket, { op: 'status' }, STATUS_TIMEOUT);
+    const status = await askControl(socket, { op: 'status' }, { timeout: STATUS_TIMEOUT });
     return { socket, pid: Number(pid), hash, status };
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
@@ -76,6 +79,13 @@ interface TableEntry {
   readonly dead: boolean;
 }
 
+/** A mount that serves shows how its connection is, unless that is as it should be. */
+function shownState({ state, link }: MountStatus): string {
+  // One of an earlier version says nothing of its connection.
+  const connection = link?.state ?? 'connected';
+  return state === 'serving' && connection !== 'connected' ? connection : state;
+}
+
 /** The rows of the list: `daemons` and `mounts` joined by mount point, sorted by it. */
 export function joinMounts(
   daemons: readonly Daemon[],
@@ -86,8 +96,9 @@ export function joinMounts(
   for (const { status } of daemons) {
     if (status === null) continue;
     const { since, ...rest } = status;
+    const state = shownState(status);
     const uptime = Math.max(0, Math.floor((now - since) / 1000));
-    rows.push({ ...rest, since: new Date(since).toISOString(), uptime });
+    rows.push({ ...rest, state, link: rest.link ?? null, since: new Date(since).toISOString(), uptime });
   }
   for (const { source, mountpoint, dead } of mounts) {
     if (rows.some((row) => row.mountpoint === mountpoint)) continue;
@@ -95,6 +106,7 @@ export function joinMounts(
     const nothing = {
       since: null,
       uptime: null,
+      link: null,
       driver: null,
       server: null,
       connections: null,

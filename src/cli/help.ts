@@ -25,6 +25,9 @@ export const HELP = `Usage:
   remora unmount <mountpoint> [--force]
                                        send what was written, then unmount
   remora list [--json]                 your mounts
+  remora status [<mountpoint>] [--json]
+                                       how they are connected, what is unsent
+  remora reconnect <mountpoint>        connect again now, with your answers
   remora demo                          a guided tour that needs no server
 
 Options:
@@ -58,6 +61,7 @@ Sends everything that was written to the server, unmounts, and returns when the
 mount and its process are gone. A mount that programs still use stays, and the
 programs are named.
 
-  -f, --force   unmount although it is in use, the server is gone or data cannot
-                be sent; programs that still use it get errors
+  -f, --force   unmount although it is in use, or the server or anything else
+                hangs; programs that still use it get errors, and data that
+                could not be sent is named
 `;

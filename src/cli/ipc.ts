@@ -21,16 +21,33 @@ export interface Job {
   readonly foreground: boolean;
 }
 
+/** A question of the serving process to the person at the terminal; `hidden`: what is typed is not shown. */
+export interface Question {
+  readonly type: 'question';
+  readonly id: number;
+  readonly text: string;
+  readonly hidden: boolean;
+}
+
+/** The answer to question `id`; null when the person gave up. */
+export interface Answer {
+  readonly type: 'answer';
+  readonly id: number;
+  readonly text: string | null;
+}
+
+export type ToPerson =
+  | Question
+  /** Something a person should know, such as a host key that was added. */
+  | { readonly type: 'info'; readonly text: string };
+
 export type ToDaemon =
   | { readonly type: 'job'; readonly job: Job }
-  /** The answer to question `id`; null when the person gave up. */
-  | { readonly type: 'answer'; readonly id: number; readonly text: string | null }
+  | Answer
   | { readonly type: 'stop'; readonly force: boolean };
 
 export type ToCommand =
-  | { readonly type: 'question'; readonly id: number; readonly text: string; readonly hidden: boolean }
-  /** Something a person should know, such as a host key that was added. */
-  | { readonly type: 'info'; readonly text: string }
+  | ToPerson
   /** What is being done, for `-v`. */
   | { readonly type: 'step'; readonly text: string }
   | { readonly type: 'ready' }

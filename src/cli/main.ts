@@ -7,6 +7,8 @@ import { demo } from './demo.js';
 import { EXIT, type ExitName, failureOf } from './exit.js';
 import { list } from './list.js';
 import { mount } from './mount.js';
+import { reconnect } from './reconnect.js';
+import { status } from './status.js';
 import { unmount } from './unmount.js';
 
 function version(): string {
@@ -28,6 +30,12 @@ async function run(args: Arguments): Promise<ExitName> {
     case 'list':
       process.stdout.write(await list(env, uid, args.json));
       return 'ok';
+    case 'status':
+      process.stdout.write(await status(args, env, uid));
+      return 'ok';
+    case 'reconnect':
+      await reconnect(args.mountpoint, env, uid, tell);
+      return 'ok';
     case 'unmount':
       await unmount(args, env, uid, tell);
       return 'ok';
@@ -48,4 +56,6 @@ async function main(): Promise<ExitName> {
   }
 }
 
+// A terminal that was closed takes no more text; that must not end anything.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 leave(EXIT[await main()].code);

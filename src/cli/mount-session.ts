@@ -3,39 +3,34 @@
  * Every step leaves behind how it is undone; whatever happens, the undoing runs in reverse, each part with a
  * bound, so that a failure leaves nothing mounted and a clean end has sent everything that was written.
  */
-import { userInfo } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { encodeText } from '../base/bytes.js';
 import { systemClock } from '../base/clock.js';
 import { deferred } from '../base/deferred.js';
 import { logger } from '../base/log.js';
 import { FileSystem } from '../fs/filesystem.js';
 import type { Unsent } from '../fs/open-file.js';
-import { serveFuse } from '../fuse/driver.js';
 import { MountError } from '../fuse/mount/errors.js';
-import { type Mounted, mountFuse } from '../fuse/mount/mount.js';
-import { findFuseMount } from '../fuse/mount/mounts.js';
-import { raiseReadAhead } from '../fuse/mount/readahead.js';
-import type { FuseSession } from '../fuse/session.js';
 import type { SftpClient } from '../sftp/client.js';
-import { type Connection, connect } from '../ssh/connection.js';
 import type { Prompter } from '../ssh/settings.js';
-import { ControlServer, type MountStatus } from './control.js';
+import type { MountStatus } from './control-protocol.js';
+import { ControlServer } from './control-server.js';
 import type { Ending } from './daemon-process.js';
-import { DataChannels } from './data-channels.js';
 import { withDeadline } from './deadline.js';
 import { ensurePrivateDirectory, runtimeDirectory, socketName } from './directories.js';
 import { CommandError, failureOf } from './exit.js';
 import { formatUnsent } from './format.js';
 import type { Job } from './ipc.js';
+import { Link } from './link.js';
+import { LocalMount } from './local-mount.js';
 import { findLogin, findRoot, requestedPath } from './remote-root.js';
-import { openSftp } from './sftp.js';
-import { fsOptions, identityOf, kernelMount } from './wiring.js';
+import { fsOptions, identityOf } from './wiring.js';
 
 const log = logger('session');
 
 /** Milliseconds for sending what was written, when the mount ends, and when it is forced to. */
 const FLUSH_TIMEOUT = 10 * 60_000;
-const FORCED_FLUSH_TIMEOUT = 2000;
+const FORCED_FLUSH_TIMEOUT = 3000;
 /** Milliseconds for each step of taking things down. */
 const UNDO_TIMEOUT = 5000;
 
@@ -45,7 +40,6 @@ export type MountState =
   | 'checking'
   | 'mounting'
   | 'serving'
-  | 'disconnected'
   | 'stopping'
   | 'ended';
 
@@ -61,11 +55,8 @@ export interface SessionEvents {
 /** What serves a mount once it is ready. */
 interface Serving {
   readonly filesystem: FileSystem;
-  readonly session: FuseSession;
-  readonly mounted: Mounted;
-  readonly connection: Connection;
-  readonly client: SftpClient;
-  readonly channels: DataChannels;
+  readonly local: LocalMount;
+  readonly link: Link;
   readonly since: number;
 }
 
@@ -76,8 +67,13 @@ export class MountSession {
   readonly #undo: { readonly name: string; readonly run: () => unknown }[] = [];
   readonly #stopped = deferred<void>();
   readonly #forced = deferred<void>();
+  /** What could not be sent, once the mount has ended. */
+  readonly #ended = deferred<readonly Unsent[]>();
   #state: MountState = 'starting';
   #stopRequested = false;
+  #isForced = false;
+  /** Once there is one. */
+  #link: Link | null = null;
 
   constructor(job: Job, prompter: Prompter, events: SessionEvents) {
     this.#job = job;
@@ -90,11 +86,13 @@ export class MountSession {
     this.#state = state;
   }
 
-  /** Ends the mount. With `force` neither the server nor programs that hold files are waited for. */
+  /** Ends the mount. With `force` neither the server nor programs that hold files are waited for, but for a moment. */
   stop(force: boolean): void {
     this.#stopRequested = true;
     this.#stopped.resolve();
-    if (force) this.#forced.resolve();
+    if (!force || this.#isForced) return;
+    this.#isForced = true;
+    setTimeout(() => this.#forced.resolve(), FORCED_FLUSH_TIMEOUT);
   }
 
   /** Serves until the mount ends, and answers how it did. Never rejects. */
@@ -105,14 +103,16 @@ export class MountSession {
       const serving = await this.#unlessStopped(begun);
       this.#setState('serving', 'ready');
       this.#events.ready();
-      serving.client.onClose((error) => this.#lost(error));
-      ending = await this.#serve(serving);
+      const unsent = await this.#serve(serving);
+      this.#ended.resolve(unsent);
+      ending = endingOf(this.#job.source, unsent);
     } catch (error) {
       log('failed: %o', error);
       // A mount that is just being made must be known before it can be undone.
-      if (this.#state === 'mounting') await Promise.race([begun.catch(() => {}), after(UNDO_TIMEOUT)]);
+      if (this.#state === 'mounting') await Promise.race([begun.catch(() => {}), delay(UNDO_TIMEOUT)]);
       const failure = failureOf(error);
       ending = { exit: failure.exit, text: failure.message };
+      this.#ended.resolve([]);
     }
     await this.#takeDown();
     this.#setState('ended', ending.exit);
@@ -132,27 +132,29 @@ export class MountSession {
 
   async #begin(): Promise<Serving> {
     const { options, source } = this.#job;
-    const { connection, channels } = await this.#connect();
-    const client = await openSftp(connection, options);
-    this.#onUndo('sftp', () => client.end());
+    const link = await this.#connect();
 
-    const { root, login } = await withDeadline(this.#look(client), options.connectTimeout * 1000, () => {
+    const { root, login } = await withDeadline(this.#look(link.first), options.connectTimeout * 1000, () => {
       return new CommandError('timeout', `${source}: the server stopped answering`);
     });
-    const local = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+    const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
     const filesystem = new FileSystem({
-      client,
-      bulk: channels,
+      client: link.client,
+      bulk: link,
       root,
       options: fsOptions(options),
-      identity: identityOf(options, local, login),
+      identity: identityOf(options, owner, login),
+      mountpoint: encodeText(this.#job.mountpoint),
       clock: systemClock,
+      report: (text) => this.#events.report(`${source}: ${text}`),
     });
     this.#onUndo('filesystem', () => filesystem.close());
 
-    const { session, mounted } = await this.#mount(filesystem);
-    const serving = { filesystem, session, mounted, connection, client, channels, since: Date.now() };
-    await this.#openControl(serving, local.uid);
+    const directory = runtimeDirectory(process.env, owner.uid);
+    await ensurePrivateDirectory(directory, owner.uid);
+    const local = await this.#mount(filesystem, directory, link);
+    const serving = { filesystem, local, link, since: Date.now() };
+    await this.#openControl(serving, directory);
     return serving;
   }
 
@@ -168,117 +170,98 @@ export class MountSession {
     return { root, login };
   }
 
-  /** The connection, and what adds others for data. */
-  async #connect(): Promise<{ connection: Connection; channels: DataChannels }> {
-    const { target, options, password } = this.#job;
-    const user = target.user ?? options.user ?? userInfo().username;
+  async #connect(): Promise<Link> {
+    const { target, options } = this.#job;
     this.#setState('connecting', target.host);
-    this.#events.step(`connecting to ${target.host} port ${options.port} as ${user}`);
-    const connection = await connect({ ...options, host: target.host, user, password }, this.#prompter);
-    const channels = new DataChannels(connection, {
-      maxConns: options.maxConns,
+    this.#events.step(`connecting to ${target.host} port ${options.port}`);
+    const link = await Link.connect(this.#prompter, {
+      job: this.#job,
       clock: systemClock,
-      open: (carrier) => openSftp(carrier, options),
       report: (text) => this.#events.report(`${this.#job.source}: ${text}`),
     });
-    this.#onUndo('connections', () => Promise.all([connection.close(), channels.close()]));
-    this.#events.step(`connected to ${connection.serverSoftware}`);
-    // Not a moment later: what is copied first would have to do without.
-    channels.start();
-    return { connection, channels };
+    this.#link = link;
+    this.#onUndo('connections', () => link.close());
+    this.#events.step(`connected to ${link.server}`);
+    return link;
   }
 
-  async #mount(filesystem: FileSystem): Promise<{ session: FuseSession; mounted: Mounted }> {
-    const { options, source, mountpoint } = this.#job;
+  async #mount(filesystem: FileSystem, directory: string, link: Link): Promise<LocalMount> {
+    const { mountpoint } = this.#job;
     if (this.#stopRequested) throw interruption();
     this.#setState('mounting', mountpoint);
     this.#events.step(`mounting at ${mountpoint}`);
-    const mounted = await mountFuse(kernelMount(options, source, mountpoint));
-    const session = serveFuse({ fd: mounted.fd, operations: filesystem });
-    let attached = true;
-    void session.done.then(() => {
-      attached = false;
-    });
-    this.#onUndo('mount', async () => {
-      if (attached) await mounted.unmount({ lazy: true });
-    });
-    filesystem.attachKernel(session.kernelCache);
-    await session.ready;
-    if (options.readahead > 0) await this.#raiseReadAhead();
-    return { session, mounted };
+    const local = await LocalMount.make(this.#job, filesystem, directory, () => link.isStalled);
+    this.#onUndo('mount', () => local.remove());
+    await local.ready();
+    return local;
   }
 
-  /** Larger requests of the kernel, where it lets us; the mount table is read, never the mount itself. */
-  async #raiseReadAhead(): Promise<void> {
-    const mount = await findFuseMount(this.#job.mountpoint);
-    if (mount !== undefined) await raiseReadAhead(mount);
-  }
-
-  async #openControl(serving: Serving, uid: number): Promise<void> {
-    const directory = runtimeDirectory(process.env, uid);
-    await ensurePrivateDirectory(directory, uid);
+  async #openControl(serving: Serving, directory: string): Promise<void> {
     const path = `${directory}/${socketName(this.#job.mountpoint, process.pid)}`;
     const control = await ControlServer.listen(path, {
       status: () => this.#status(serving),
-      flush: () => serving.filesystem.flushAll(),
-      stop: (force) => this.stop(force),
+      unsent: () => serving.filesystem.unsent(),
+      flush: async () => {
+        const unsent = await serving.filesystem.flushAll();
+        serving.filesystem.told();
+        // Whoever asked is told; the log shall know it too.
+        if (unsent.length > 0) this.#events.report(sentenceOf(this.#job.source, unsent));
+        return unsent;
+      },
+      reconnect: (prompter) => serving.link.reconnect(prompter),
+      stop: (force) => {
+        this.stop(force);
+        return this.#ended.promise;
+      },
     });
     this.#onUndo('control', () => control.close());
   }
 
-  #status({ filesystem, session, mounted, connection, channels, since }: Serving): MountStatus {
+  #status({ filesystem, local, link, since }: Serving): MountStatus {
     return {
       source: this.#job.source,
       mountpoint: this.#job.mountpoint,
       state: this.#state,
       pid: process.pid,
       since,
-      driver: mounted.method,
-      server: connection.serverSoftware,
-      connections: 1 + channels.counts.connections,
-      lanes: channels.counts.channels,
+      link: link.status(),
+      driver: local.method,
+      server: link.server,
+      connections: link.counts.connections,
+      lanes: link.counts.channels,
       filesystem: filesystem.status(),
-      kernel: session.stats(),
+      kernel: local.session.stats(),
     };
   }
 
-  /** The mount stays when the connection is lost: what is cached can be read, everything else is EIO. */
-  #lost(reason: Error): void {
-    if (this.#state !== 'serving') return;
-    this.#setState('disconnected', reason.message);
-    this.#events.report(
-      `${this.#job.source}: ${reason.message}; the mount answers with errors until it is unmounted`,
-    );
+  /** Looks now whether the server is there, and tries now to reach it if it is not. */
+  reconnect(): void {
+    this.#link?.hurry();
   }
 
-  /** Until the kernel lets go or somebody wants the end; then everything written is sent. */
-  async #serve(serving: Serving): Promise<Ending> {
-    const gone = serving.session.done.then((reason) => `kernel: ${reason}`);
+  /** Until the kernel lets go or somebody wants the end; then everything written is sent. Answers what was not. */
+  async #serve({ filesystem, local }: Serving): Promise<readonly Unsent[]> {
+    const gone = local.session.gone.then((reason) => `kernel: ${reason}`);
     const asked = this.#stopped.promise.then(() => 'asked to stop');
     this.#setState('stopping', await Promise.race([gone, asked]));
-    const unsent = await this.#flush(serving.filesystem);
-    await this.#unmount(serving);
+    void this.#forced.promise.then(() => local.session.abort());
+    await this.#flush(filesystem);
+    await this.#unmount(local);
     // Programs could write until the mount was out of the tree.
-    const late = await this.#flush(serving.filesystem);
-    return endingOf(this.#job.source, late.length > 0 ? late : unsent);
+    await this.#flush(filesystem);
+    return filesystem.unsent();
   }
 
-  async #flush(filesystem: FileSystem): Promise<readonly Unsent[]> {
-    const unknown = [{ path: '?', bytes: 0, error: 'no answer from the server' }];
-    const forced = this.#forced.promise.then(() => after(FORCED_FLUSH_TIMEOUT));
-    return Promise.race([
-      filesystem.flushAll(),
-      Promise.race([forced, after(FLUSH_TIMEOUT)]).then(() => unknown),
-    ]);
+  /** Sends what was written, while there is time for it. */
+  async #flush(filesystem: FileSystem): Promise<void> {
+    await Promise.race([filesystem.flushAll(), this.#forced.promise, delay(FLUSH_TIMEOUT)]);
   }
 
-  /** Out of the tree; lazily when programs hold it, whose files then end with this process. */
-  async #unmount({ session, mounted }: Serving): Promise<void> {
-    const ended = session.done.then(() => true);
-    if (await Promise.race([ended, false])) return;
+  /** Out of the tree. One that programs hold is left to be detached; their files end with this process, if not now. */
+  async #unmount(local: LocalMount): Promise<void> {
     try {
-      await mounted.unmount({ lazy: false });
-      await Promise.race([ended, after(UNDO_TIMEOUT)]);
+      if (this.#isForced) local.session.abort();
+      await local.unmount({ lazy: this.#isForced });
     } catch (error) {
       if (!(error instanceof MountError)) throw error;
       if (error.kind === 'busy') {
@@ -292,7 +275,7 @@ export class MountSession {
     for (const { name, run } of this.#undo.reverse()) {
       log('undo: %s', name);
       try {
-        await Promise.race([run(), after(UNDO_TIMEOUT)]);
+        await Promise.race([run(), delay(UNDO_TIMEOUT)]);
       } catch (error) {
         log('undo %s: %o', name, error);
       }
@@ -301,14 +284,15 @@ export class MountSession {
 }
 
 function endingOf(source: string, unsent: readonly Unsent[]): Ending {
-  if (unsent.length === 0) return { exit: 'ok', text: '' };
-  return { exit: 'unsent', text: `${source}: data that the server did not take:\n${formatUnsent(unsent)}` };
+  return unsent.length === 0
+    ? { exit: 'ok', text: '' }
+    : { exit: 'unsent', text: sentenceOf(source, unsent) };
+}
+
+function sentenceOf(source: string, unsent: readonly Unsent[]): string {
+  return `${source}: data that the server did not take:\n${formatUnsent(unsent)}`;
 }
 
 function interruption(): CommandError {
   return new CommandError('interrupted', 'interrupted; nothing is mounted');
-}
-
-function after(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -5,11 +5,14 @@
 import { resolve } from 'node:path';
 import { type MountOptions, parseMountOptions } from '../config/parse.js';
 import { parseTarget } from '../config/target.js';
-import { findFuseMounts } from '../fuse/mount/mounts.js';
+import { type FuseMount, findFuseMounts } from '../fuse/mount/mounts.js';
 import type { MountArguments } from './arguments.js';
 import { runDaemon } from './daemon-process.js';
+import { ensurePrivateDirectory, runtimeDirectory } from './directories.js';
+import { isRemora } from './discover.js';
 import { CommandError, type ExitName } from './exit.js';
-import { checkMountpoint } from './mountpoint.js';
+import { checkMountpoint, mountedPath } from './mountpoint.js';
+import { atPlace, detachDead } from './stale.js';
 import { openTerminal, type Terminal } from './terminal.js';
 
 /** Longest password that standard input may carry, in bytes; PAM takes less. */
@@ -49,6 +52,27 @@ async function askPassword(terminal: Terminal | null): Promise<string> {
   return readPassword(process.stdin);
 }
 
+const among = (mounts: readonly FuseMount[]) => (path: string) =>
+  mounts.some(({ mountpoint }) => mountpoint === path);
+
+/** A dead mount of ours makes way for its successor. */
+async function clearPlace(
+  typed: string,
+  env: NodeJS.ProcessEnv,
+  uid: number,
+  tell: (text: string) => void,
+): Promise<void> {
+  const isOurs = (mount: FuseMount) => isRemora(mount) && (mount.userId === uid || uid === 0);
+  const mounts = (await findFuseMounts()).filter(isOurs);
+  const path = await mountedPath(typed, mounts);
+  if (!among(mounts)(path)) return;
+  const directory = runtimeDirectory(env, uid);
+  await ensurePrivateDirectory(directory, uid);
+  if (await atPlace(directory, path, () => detachDead(path, isOurs))) {
+    tell(`${path}: removed the dead mount of an earlier process`);
+  }
+}
+
 export async function mount(
   args: MountArguments,
   env: NodeJS.ProcessEnv,
@@ -60,10 +84,9 @@ export async function mount(
   const identityFiles = [...args.identityFiles, ...parsed.identityFiles];
   const options = absolutePaths({ ...parsed, identityFiles }, process.cwd());
 
-  const mounts = await findFuseMounts();
-  const mountpoint = await checkMountpoint(args.mountpoint, options.nonempty, (path) =>
-    mounts.some((each) => each.mountpoint === path),
-  );
+  await clearPlace(args.mountpoint, env, uid, args.verbose ? tell : () => {});
+  const isMounted = among(await findFuseMounts());
+  const mountpoint = await checkMountpoint(args.mountpoint, options.nonempty, isMounted);
   const terminal = options.batchMode ? null : openTerminal();
   const password = options.passwordStdin ? await askPassword(terminal) : null;
   const job = {

@@ -5,6 +5,7 @@
 import { constants } from 'node:fs';
 import { access, lstat, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import type { FuseMount } from '../fuse/mount/mounts.js';
 import { withDeadline } from './deadline.js';
 import { CommandError, type ExitName } from './exit.js';
 
@@ -90,6 +91,15 @@ export async function canonicalPath(
   if (link === null) return candidate;
   if (links === LINKS_MAX) throw Object.assign(new Error('too many links'), { code: 'ELOOP' });
   return canonicalPath(resolve(dirname(candidate), link), isMounted, links + 1);
+}
+
+/** `typed` as the mount table has it; as it was typed, where the way there cannot be followed. */
+export async function mountedPath(
+  typed: string,
+  mounts: readonly Pick<FuseMount, 'mountpoint'>[],
+): Promise<string> {
+  const isMounted = (path: string) => mounts.some(({ mountpoint }) => mountpoint === path);
+  return canonicalPath(typed, isMounted).catch(() => typed);
 }
 
 async function look(path: string, fuseMounted: boolean): Promise<MountpointFacts> {

@@ -2,11 +2,28 @@
 import { readFile, stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
-export async function isRunning(pid: number): Promise<boolean> {
+/** proc(5): the state is the first letter after the parenthesised name, which may hold parentheses; empty when gone. */
+async function stateOf(pid: number): Promise<string> {
   const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  // proc(5): the state is the first letter after the parenthesised name, which may hold parentheses.
-  const state = line.slice(line.lastIndexOf(')') + 2, line.lastIndexOf(')') + 3);
-  return state !== '' && state !== 'Z' && state !== 'X';
+  return line.slice(line.lastIndexOf(')') + 2, line.lastIndexOf(')') + 3);
+}
+
+export async function isRunning(pid: number): Promise<boolean> {
+  return !['', 'Z', 'X'].includes(await stateOf(pid));
+}
+
+/** By SIGSTOP or the like: it will do nothing until it is continued. */
+export async function isStopped(pid: number): Promise<boolean> {
+  return (await stateOf(pid)) === 'T';
+}
+
+/** One that has gone needs no signal. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /** True when the process ended within `timeout` milliseconds. */

@@ -1,15 +1,19 @@
-/** The daemon's side of a conversation: questions go to the command over IPC, answers come back by number. */
+/**
+ * The daemon's side of a conversation: questions go to a command, over IPC or the control socket, answers come back by
+ * number.
+ */
 import type { Prompter } from '../ssh/settings.js';
 import { CommandError } from './exit.js';
-import type { ToCommand } from './ipc.js';
+import type { ToPerson } from './ipc.js';
 
 export class RemotePrompter implements Prompter {
   readonly interactive: boolean;
-  readonly #send: (message: ToCommand) => void;
+  readonly #send: (message: ToPerson) => void;
   readonly #waiting = new Map<number, (text: string | null) => void>();
   #next = 1;
+  #isAbandoned = false;
 
-  constructor(interactive: boolean, send: (message: ToCommand) => void) {
+  constructor(interactive: boolean, send: (message: ToPerson) => void) {
     this.interactive = interactive;
     this.#send = send;
   }
@@ -33,14 +37,25 @@ export class RemotePrompter implements Prompter {
     waiting?.(text);
   }
 
+  /** Nobody is there any more: every question, that waits or will come, counts as given up. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    for (const id of [...this.#waiting.keys()]) this.answer(id, null);
+  }
+
   #ask(text: string, hidden: boolean): Promise<string> {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
+      if (this.#isAbandoned) return reject(noAnswer());
       this.#waiting.set(id, (answer) => {
-        if (answer === null) reject(new CommandError('interrupted', 'no answer'));
+        if (answer === null) reject(noAnswer());
         else resolve(answer);
       });
       this.#send({ type: 'question', id, text, hidden });
     });
   }
+}
+
+function noAnswer(): CommandError {
+  return new CommandError('interrupted', 'no answer');
 }

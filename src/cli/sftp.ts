@@ -4,6 +4,7 @@ import { SftpClient } from '../sftp/client.js';
 import { ProtocolError } from '../sftp/errors.js';
 import type { Connection } from '../ssh/connection.js';
 import { CommandError } from './exit.js';
+import { requestTimeout } from './wiring.js';
 
 /** Milliseconds for the server to greet once the channel is open. */
 const GREETING_TIMEOUT = 30_000;
@@ -11,14 +12,16 @@ const GREETING_TIMEOUT = 30_000;
 /** Throws a `CommandError` ('subsystem', 'protocol') for a server that does not greet, else a `ConnectError`. */
 export async function openSftp(
   connection: Connection,
-  { maxRead, maxWrite }: Pick<MountOptions, 'maxRead' | 'maxWrite'>,
+  options: Pick<MountOptions, 'maxRead' | 'maxWrite' | 'serverAliveInterval' | 'serverAliveCountMax'>,
 ): Promise<SftpClient> {
+  const { maxRead, maxWrite } = options;
   const stream = await connection.openSftp();
   const timer = setTimeout(() => {
     stream.destroy(new Error('the server does not greet'));
   }, GREETING_TIMEOUT);
   try {
     return await SftpClient.connect(stream, {
+      requestTimeout: requestTimeout(options),
       ...(maxRead === null ? {} : { maxRead }),
       ...(maxWrite === null ? {} : { maxWrite }),
     });

@@ -7,13 +7,14 @@ import { openSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import { printable } from '../base/printable.js';
 import { CommandError } from './exit.js';
+import type { Answer, Question } from './ipc.js';
 
 /** What is needed of a tty.ReadStream. */
 export interface TerminalInput {
   setRawMode(on: boolean): unknown;
   setEncoding(encoding: 'utf8'): unknown;
   on(event: 'data', listener: (text: string) => void): unknown;
-  on(event: 'end', listener: () => void): unknown;
+  on(event: 'end' | 'error', listener: () => void): unknown;
   off(event: 'data', listener: (text: string) => void): unknown;
   off(event: 'end', listener: () => void): unknown;
   resume(): unknown;
@@ -50,7 +51,8 @@ export function keystroke(text: string, key: string): Keystroke {
   }
 }
 
-interface Question {
+/** The question on the screen. */
+interface Asking {
   readonly echo: boolean;
   text: string;
   readonly resolve: (answer: string) => void;
@@ -64,7 +66,7 @@ export class Terminal {
   readonly #onInterrupt: () => void;
   /** One question at a time. */
   #turn: Promise<unknown> = Promise.resolve();
-  #question: Question | null = null;
+  #question: Asking | null = null;
   /** Typed before it was asked for. */
   #ahead = '';
   /** From the first question until `release` the terminal is raw: what is typed in between is not echoed either. */
@@ -72,6 +74,8 @@ export class Terminal {
 
   constructor(input: TerminalInput, output: TerminalOutput, onInterrupt: () => void = raiseInterrupt) {
     this.#input = input;
+    // Closed under us: who waits for an answer gets none.
+    input.on('error', () => this.#onEnd());
     this.#output = output;
     this.#onInterrupt = onInterrupt;
   }
@@ -144,13 +148,19 @@ export class Terminal {
     }
   };
 
-  #finish(end: (question: Question) => void): void {
+  #finish(end: (question: Asking) => void): void {
     const question = this.#question;
     this.#question = null;
     if (question === null) return;
     this.#output.write('\n');
     end(question);
   }
+}
+
+/** Asks the person at `terminal`; the answer's text is null where there is none, or when they gave up. */
+export async function answerOn(terminal: Terminal | null, { id, text, hidden }: Question): Promise<Answer> {
+  const asked = hidden ? terminal?.secret(text) : terminal?.line(text);
+  return { type: 'answer', id, text: (await asked?.catch(() => null)) ?? null };
 }
 
 function interruption(): CommandError {

@@ -1,5 +1,6 @@
 /** From the options of a mount to what each layer wants to know: pure translations, seconds to milliseconds. */
 import type { MountOptions } from '../config/parse.js';
+import { FOREVER } from '../config/schema/recovery.js';
 import type { Identity } from '../fs/identity.js';
 import type { FsOptions } from '../fs/options.js';
 import type { MountOptions as KernelMount } from '../fuse/mount/options.js';
@@ -24,9 +25,27 @@ export function fsOptions(options: MountOptions): FsOptions {
     kernelCache: options.kernelCache,
     syncWrites: options.sshfsSync,
     syncReaddir: options.syncReaddir,
+    checksRoot: !options.noCheckRoot,
     readOnly: options.readOnly,
     hardLinks: !options.disableHardlink,
+    containSymlinks: options.containSymlinks,
   };
+}
+
+/** Milliseconds that a call waits while the server cannot be reached; infinity for ever. */
+export function patience({ timeout }: Pick<MountOptions, 'timeout'>): number {
+  return timeout >= FOREVER ? Number.POSITIVE_INFINITY : milliseconds(timeout);
+}
+
+/**
+ * Milliseconds without an answer after which a channel is given up: as long as the connection itself may be
+ * silent, and a minute where nothing is said about that.
+ */
+export function requestTimeout({
+  serverAliveInterval,
+  serverAliveCountMax,
+}: Pick<MountOptions, 'serverAliveInterval' | 'serverAliveCountMax'>): number {
+  return serverAliveInterval === 0 ? 60_000 : milliseconds(serverAliveInterval * serverAliveCountMax);
 }
 
 export function identityOf(

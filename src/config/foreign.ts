@@ -15,7 +15,6 @@ const refused = (reason: string, ...names: string[]): ForeignWord => ({ names, e
 
 /** A name that ends in `*` stands for all that begin with what is before it. */
 export const FOREIGN: readonly ForeignWord[] = [
-  ignored('not there yet: after a lost connection, mount again.', 'reconnect'),
   ignored('Renames and times need no workaround here.', 'workaround'),
   ignored(
     'the caches evict what is old when they are full.',
@@ -45,17 +44,9 @@ export const FOREIGN: readonly ForeignWord[] = [
   ignored('a word for mount(8) or the init system.', 'async', 'x-*', 'comment', 'uhelper', 'helper'),
   refused('Remora passes names through as bytes', 'from_code', 'to_code'),
   refused('is not supported yet', 'uidfile', 'gidfile', 'nomap'),
-  refused(
-    'is not supported yet',
-    'follow_symlinks',
-    'transform_symlinks',
-    'contain_symlinks',
-    'no_contain_symlinks',
-    'rellinks',
-    'norellinks',
-  ),
+  refused('is not supported yet', 'follow_symlinks', 'transform_symlinks', 'rellinks', 'norellinks'),
   refused('is not supported yet', 'ssh_command', 'ssh_protocol', 'directport', 'passive', 'slave'),
-  refused('is not supported yet', 'delay_connect', 'allow_root', 'auto_unmount'),
+  refused('is not supported yet', 'delay_connect', 'allow_root'),
   refused('is not supported yet', 'sync', 'dirsync', 'sshfs_debug', 'sshfs_verbose'),
   refused('is not supported yet', 'AddKeysToAgent', 'AddressFamily', 'BindAddress', 'BindInterface'),
   refused('is not supported yet', 'CanonicalDomains', 'CanonicalizeFallbackLocal', 'CanonicalizeHostname'),

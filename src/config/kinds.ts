@@ -5,7 +5,7 @@
  */
 import { OptionError } from './errors.js';
 
-export type Group = 'Connection' | 'Ownership' | 'Mount' | 'Caching';
+export type Group = 'Connection' | 'Recovery' | 'Ownership' | 'Mount' | 'Caching';
 
 /** One option that has an effect. `T` is the type of its value in `MountOptions`. */
 export interface Option<T> {
@@ -131,11 +131,11 @@ export function size<T extends number | null>(
 
 /** A span of time in seconds, which may be a fraction. */
 export function seconds<T extends number | null>(
-  description: Description & Bounds & { readonly fallback: T },
+  description: Description & Bounds & { readonly fallback: T; readonly words?: Record<string, number> },
 ): Option<number | T> {
   return {
     ...description,
-    words: {},
+    words: description.words ?? {},
     placeholder: 'SECONDS',
     read: (name, text) => {
       if (!/^\d{1,12}(\.\d{1,9})?$/.test(text)) {
@@ -174,11 +174,15 @@ export function text<T extends string | null>(
 }
 
 export function choice<const T extends string>(
-  description: Description & { readonly choices: readonly T[]; readonly fallback: T },
+  description: Description & {
+    readonly choices: readonly T[];
+    readonly fallback: T;
+    readonly words?: Readonly<Record<string, T>>;
+  },
 ): Option<T> {
   return {
     ...description,
-    words: {},
+    words: description.words ?? {},
     placeholder: description.choices.join('|'),
     read: (name, value) => {
       const chosen = description.choices.find((each) => each === value.toLowerCase());

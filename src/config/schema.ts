@@ -8,8 +8,15 @@ import { CACHING } from './schema/caching.js';
 import { CONNECTION } from './schema/connection.js';
 import { MOUNT } from './schema/mount.js';
 import { OWNERSHIP } from './schema/ownership.js';
+import { RECOVERY } from './schema/recovery.js';
 
-export const SCHEMA = { ...CONNECTION, ...OWNERSHIP, ...MOUNT, ...CACHING } as const satisfies Options;
+export const SCHEMA = {
+  ...CONNECTION,
+  ...RECOVERY,
+  ...OWNERSHIP,
+  ...MOUNT,
+  ...CACHING,
+} as const satisfies Options;
 
 export type OptionKey = keyof typeof SCHEMA;
 

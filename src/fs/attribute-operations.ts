@@ -6,7 +6,7 @@ import type { SftpAttributes } from '../sftp/attributes.js';
 import { LSETSTAT, STATVFS } from '../sftp/constants.js';
 import { AbsenceAhead } from './absence-ahead.js';
 import type { FileOperations } from './file-operations.js';
-import { toAttributes, toLocalId, toRemoteId } from './identity.js';
+import { toAttributes, toLocalId, toRemoteId, toStats } from './identity.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { AttributeChanges, Attributes, FileSystemStats, Lookup, Stat, Target } from './operations.js';
 import { changedThrough, missing, mustBeWritable, type Parts, statOf } from './parts.js';
@@ -99,7 +99,7 @@ export class AttributeOperations {
       return { bsize: 4096, frsize: 4096, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0, namemax: 255 };
     }
     const path = this.#parts.remote.at(ROOT);
-    return this.#parts.remote.ask(client.statvfs(path), { op: 'statvfs', path });
+    return toStats(await this.#parts.remote.ask(client.statvfs(path), { op: 'statvfs', path }));
   }
 
   #fileOf({ path, handle }: Target): OpenFile | undefined {
@@ -144,8 +144,8 @@ export class AttributeOperations {
   }
 
   /**
-   * Sets and asks back in one round trip; through the handle when the file is open, behind its writes. Content cached before stays valid only if nothing but
-   * our change came between: so the state before it is asked for as well.
+   * Sets and asks back in one round trip; through the handle when the file is open, behind its writes. Content cached
+   * before stays valid only if nothing but our change came between: so the state before it is asked for as well.
    */
   async #apply(
     path: Path | null,
@@ -159,11 +159,10 @@ export class AttributeOperations {
     const since = file?.node.writes;
     const current = await this.#otherHalf(path, changes, subject.stat);
     const node = file?.node ?? (path === null ? undefined : this.#parts.files.peek(path));
-    const [before, done, after] = await Promise.allSettled([
-      node === undefined ? null : subject.stat(),
-      subject.set(this.#toRemote(changes, current)),
-      subject.stat(),
-    ]);
+    const first = node === undefined ? null : subject.stat();
+    const change = subject.set(this.#toRemote(changes, current));
+    file?.node.changing(change);
+    const [before, done, after] = await Promise.allSettled([first, change, subject.stat()]);
     if (done.status === 'rejected') {
       if (path !== null) names.forget(path);
       throw await remote.failure(done.reason, { op: 'setstat', path: at ?? remote.at(ROOT) });

@@ -22,8 +22,6 @@ import type { Remote } from './remote.js';
 
 const log = logger('read');
 
-/** Read-ahead goes this many times further than the link was seen to carry, so that the estimate can grow. */
-const HEADROOM = 3;
 /** Read-ahead is allowed this much whatever was measured, in bytes. */
 const MIN_READ_AHEAD = 1024 * 1024;
 /** A reader that keeps this much ahead moves to lanes of its own, in bytes. */
@@ -104,6 +102,12 @@ export class Content {
     const short = lengths.findIndex((length, at) => length < Math.min(maxRead, size - at * maxRead));
     const length = short < 0 ? size : short * maxRead + (lengths[short] ?? 0);
     return length === 0 ? NOTHING : { parts: [buffer.subarray(0, length)], release: NOTHING.release };
+  }
+
+  /** A copy of some block of the file as it was read; null when none is held. */
+  sample(node: FileNode): { readonly index: number; readonly data: Buffer } | null {
+    const newest = this.#cache.newest(node.id);
+    return newest === undefined ? null : { index: newest.index, data: Buffer.from(newest.block.data) };
   }
 
   /** Content from `offset` to `end` changed, the file having been `oldSize` bytes long before. */
@@ -215,7 +219,7 @@ export class Content {
         got += count;
         if (count === 0 || got === length || offset + got >= size) return got;
       } catch (error) {
-        if (this.#lanes.isLost(reader, lane)) continue;
+        if (this.#lanes.isLost(reader, lane) || !file.node.handles.has(reader)) continue;
         const path = file.node.path === null ? null : this.#remote.at(file.node.path);
         throw await this.#remote.failure(error, { op: 'read', path });
       }
@@ -253,7 +257,7 @@ export class Content {
   /** How far one handle may read ahead at this moment. */
   get #limit(): number {
     const { readAheadBytes, cacheBytes } = this.#options;
-    const useful = Math.max(MIN_READ_AHEAD, HEADROOM * this.#link.capacity);
+    const useful = this.#link.allowance(MIN_READ_AHEAD);
     return Math.min(readAheadBytes, useful, Math.max(0, Math.floor(cacheBytes / 2) - this.#ahead));
   }
 

@@ -5,7 +5,7 @@
 import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
 import { isRegular, O_EXCL, O_WRONLY } from '../base/mode.js';
-import type { Path } from '../base/path.js';
+import { type Path, ROOT } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { COPY_DATA, FSYNC } from '../sftp/constants.js';
 import { toAttributes } from './identity.js';
@@ -59,6 +59,13 @@ export class FileOperations {
     mustBeWritable(options);
     // Nothing is awaited before `data` is copied: its memory is the driver's again when this call yields.
     if (file.failure !== null) return this.#refuse(file, file.failure);
+    const room = writes.roomWhileDown();
+    if (room !== null) {
+      const own = Buffer.from(data);
+      await room;
+      if (flags.isWanted?.() === false) throw new FsError('EINTR');
+      return this.write(handle, offset, own, flags);
+    }
     // The kernel appends at the size it knows; ours was asked for at open, at the latest.
     const position = file.append && !flags.fromPageCache ? node.size : offset;
     const end = position + data.length;
@@ -70,12 +77,12 @@ export class FileOperations {
       names.outdated(node.path);
       if (position !== offset) kernel?.invalidateData(node.path);
     }
-    const room = writes.write(file, position, data);
+    const taken = writes.write(file, position, data);
     if (options.syncWrites || file.sync) {
       await this.settle(file);
       await this.#tellFailure(file);
     }
-    await room;
+    await taken;
     return data.length;
   }
 
@@ -111,7 +118,10 @@ export class FileOperations {
   async release(handle: number): Promise<Unsent | null> {
     const { files, lanes } = this.#parts;
     const file = files.get(handle);
-    if (file.node.isDirty) await this.settle(file).catch(() => undefined);
+    while (file.node.isDirty) {
+      await this.#parts.writes.ended(file);
+      await this.settle(file).catch((error: unknown) => log('attributes after the last write: %s', error));
+    }
     const unsent = file.failure === null ? null : unsentOf(file.node);
     files.remove(handle);
     lanes.close(file);
@@ -129,7 +139,7 @@ export class FileOperations {
   async settle(file: OpenFile, last: () => void = () => undefined): Promise<Attributes | null> {
     const { writes, remote, names, identity, freshness } = this.#parts;
     const { node } = file;
-    const seen = node.writes;
+    const { resent, writes: seen } = node;
     const wasDirty = node.isDirty;
     node.settling += 1;
     const sent = writes.push(file);
@@ -140,23 +150,29 @@ export class FileOperations {
     };
     const early = writes.isBehind(node) ? ask() : null;
     early?.catch(() => undefined);
-    await sent;
-    file.wrote = false;
-    let answer: SftpAttributes;
-    try {
-      answer = await (early ?? ask());
-    } catch (error) {
-      log('attributes after writing: %s', error);
+    const unknown = () => {
       if (node.path !== null) names.outdated(node.path);
-      return null;
+    };
+    let answer: SftpAttributes | null;
+    try {
+      await sent;
+      file.wrote = false;
+      const isBehind = early !== null && node.resent === resent;
+      answer = await (isBehind ? early : ask()).catch((error: unknown) => {
+        log('attributes after writing: %s', error);
+        return null;
+      });
+    } catch (error) {
+      unknown();
+      throw error;
     } finally {
       node.settling -= 1;
     }
-    const { path } = node;
-    if (node.writes !== seen || node.isDirty) {
-      if (path !== null) names.outdated(path);
+    if (answer === null || node.writes !== seen || node.isDirty) {
+      unknown();
       return null;
     }
+    const { path } = node;
     const attributes = toAttributes(identity, answer, path === null ? 0 : names.linkCount(path));
     if (wasDirty) freshness.observeClock(attributes.mtime);
     freshness.stamp(node, attributes);
@@ -180,8 +196,12 @@ export class FileOperations {
     if (own === null && path === null) throw new FsError('ESTALE');
     const at = path === null ? null : remote.at(path);
     try {
-      if (own !== null) await client.fsetstat(own.handle, { size });
-      else if (at !== null) await client.setstat(at, { size });
+      const change =
+        own === null
+          ? client.setstat(remote.at(path ?? ROOT), { size })
+          : client.fsetstat(own.handle, { size });
+      open?.node.mayBecome(size, change);
+      await change;
     } catch (error) {
       const failure = await remote.failure(error, { op: 'truncate', path: at });
       if (failure.code === 'ENOENT' && path !== null) await freshness.recheck([path]);
@@ -245,10 +265,9 @@ export class FileOperations {
     const { node } = target;
     const path = node.path === null ? null : remote.at(node.path);
     content.changed(node, toOffset, toOffset + copied, node.size);
-    const [done, after] = await both(
-      client.copyData(source.handle, fromOffset, copied, target.handle, toOffset),
-      client.fstat(target.handle),
-    );
+    const change = client.copyData(source.handle, fromOffset, copied, target.handle, toOffset);
+    node.mayBecome(Math.max(node.size, toOffset + copied), change);
+    const [done, after] = await both(change, client.fstat(target.handle));
     content.changed(node, toOffset, toOffset + copied, node.size);
     node.stamp = null;
     node.writes += 1;

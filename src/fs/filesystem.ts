@@ -7,9 +7,10 @@ import { type Clock, systemClock } from '../base/clock.js';
 import type { FsError } from '../base/errno.js';
 import type { Path } from '../base/path.js';
 import { BlockCache } from '../cache/blocks.js';
-import type { SftpClient } from '../sftp/client.js';
+import type { RecoveringClient } from '../recovery/client.js';
 import { AttributeOperations } from './attribute-operations.js';
 import type { BulkClients } from './bulk.js';
+import { LinkGuard } from './containment.js';
 import { Content } from './content.js';
 import { FileOperations } from './file-operations.js';
 import { FileTable } from './file-table.js';
@@ -29,14 +30,18 @@ import { Remote } from './remote.js';
 import { WriteBehind } from './write-behind.js';
 
 export interface FileSystemSettings {
-  readonly client: SftpClient;
+  readonly client: RecoveringClient;
   /** Carries the data of large files, where there is more than one connection. */
   readonly bulk?: BulkClients;
   /** The mounted directory, absolute, as REALPATH answered it. */
   readonly root: ByteString;
   readonly options: FsOptions;
   readonly identity: Identity;
+  /** Where it is mounted on this machine, absolute, if that is known. */
+  readonly mountpoint?: ByteString;
   readonly clock?: Clock;
+  /** Takes a line for the log of the mount. */
+  readonly report?: (text: string) => void;
 }
 
 export type { Unsent } from './open-file.js';
@@ -67,11 +72,14 @@ export class FileSystem implements Operations {
   readonly #names: NameOperations;
   readonly #untold: Unsent[] = [];
 
-  constructor({ client, bulk, root, options, identity, clock = systemClock }: FileSystemSettings) {
+  constructor(settings: FileSystemSettings) {
+    const { client, bulk, root, options, identity, mountpoint, clock = systemClock } = settings;
     const remote = new Remote(client, root);
     const links = new HardLinks();
     this.#blocks = new BlockCache(options.cacheBytes);
-    const names = new Namespace(remote, identity, options, links, clock);
+    const rules = { mode: options.containSymlinks, root, mountpoint: mountpoint ?? null };
+    const guard = new LinkGuard(rules, settings.report ?? (() => undefined));
+    const names = new Namespace(remote, identity, options, links, guard, clock);
     const lanes = new Lanes(remote, bulk ?? null);
     const content = new Content(remote, lanes, this.#blocks, options, clock);
     const writes = new WriteBehind(remote, lanes, clock, options.dirtyBytes, {
@@ -97,6 +105,9 @@ export class FileSystem implements Operations {
     };
     const parts: Parts = Object.assign(store, { freshness: new Freshness(store) });
     names.onVanished = (path) => parts.freshness.vanished(path);
+    // A server that has just started may lack the disk: then files only seem to be gone.
+    if (options.checksRoot) client.vouch = (fresh) => remote.vouch(fresh);
+    client.onWeather = (isDown) => (isDown ? writes.wake() : parts.freshness.resolveDoubts());
     this.#parts = parts;
     this.#opening = new Opening(parts);
     this.#files = new FileOperations(parts, this.#opening);
@@ -111,19 +122,29 @@ export class FileSystem implements Operations {
   }
 
   /**
-   * Brings everything written to the server; answers what it refused and nobody was told of yet. What was
-   * refused of closed files counts as told now.
+   * Brings everything written to the server, as far as that is possible within the time that a call may wait;
+   * answers what it refused and nobody was told of yet, and what could not be sent.
    */
   async flushAll(): Promise<readonly Unsent[]> {
     const nodes = [...this.#parts.files.nodes()].filter((node) => node.isDirty);
-    await Promise.all(
+    await Promise.allSettled(
       nodes.map((node) => {
         const file = [...node.handles].find((handle) => handle.canWrite) ?? [...node.handles][0];
         return file === undefined ? undefined : this.#parts.writes.push(file);
       }),
     );
+    return this.unsent();
+  }
+
+  /** What was refused of closed files has been told to a person: it is not named again. */
+  told(): void {
+    this.#untold.length = 0;
+  }
+
+  /** What was written and is not on the server at this moment, or was refused and no program was told of. */
+  unsent(): readonly Unsent[] {
     const open = [...this.#parts.files.nodes()].flatMap((node) => unsentOf(node) ?? []);
-    return [...this.#untold.splice(0), ...open];
+    return [...this.#untold, ...open];
   }
 
   status(): FsStatus {

@@ -20,17 +20,25 @@ import { isRacy, isSameFile } from './same-file.js';
 /** How often name and handle are compared before they count as two files: a log may grow between the answers. */
 const COMPARISONS = 3;
 
+/** Names in doubt that are asked for again; of the rest nothing is known, and they expire like any other. */
+const MAX_DOUBTED = 1000;
+
 export class Freshness {
   readonly #store: Store;
   /** How far the server's clock is behind ours, in seconds, as our own writes showed; never positive. */
   #skew = 0;
+  /** Names whose last change ended without an answer. */
+  readonly #doubted = new Set<Path>();
 
   constructor(store: Store) {
     this.#store = store;
   }
 
   /** The node's content, now and when it is fetched, is that of this state. */
-  stamp(node: FileNode, { size, mtime }: Attributes): void {
+  stamp(node: FileNode, attributes: Attributes): void {
+    const { size, mtime } = attributes;
+    node.seen = attributes;
+    node.settled();
     const serverNow = this.#store.clock.now() / 1000 + this.#skew;
     node.size = size;
     node.stamp = { size, mtime };
@@ -109,6 +117,26 @@ export class Freshness {
       const answer = found[at];
       if (answer?.status === 'fulfilled' && answer.value === null) this.vanished(path);
     });
+  }
+
+  /**
+   * A change of these names ended without an answer: it may have happened. What came of it is found out when the
+   * server is there again; until then nothing is known.
+   */
+  doubt(paths: readonly Path[]): void {
+    const { names, remote } = this.#store;
+    for (const path of paths) {
+      names.forget(path);
+      if (this.#doubted.size < MAX_DOUBTED) this.#doubted.add(path);
+    }
+    if (!remote.client.isDown) this.resolveDoubts();
+  }
+
+  /** The server is there again: what came of changes without an answer? */
+  resolveDoubts(): void {
+    const paths = [...this.#doubted];
+    this.#doubted.clear();
+    if (paths.length > 0) void this.recheck(paths);
   }
 
   /** The file is not called `path` any more, which another machine brought about: it goes on by its other name, or without. */

@@ -8,6 +8,7 @@
  * nothing can be opened, or a lane is lost, data takes the lanes that are left, at last the home lane.
  */
 import { logger } from '../base/log.js';
+import { isWithin, type Path, rebase } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { SftpClient, SftpHandle } from '../sftp/client.js';
 import { SSH_FXF_READ, SSH_FXF_WRITE } from '../sftp/constants.js';
@@ -23,18 +24,24 @@ const CAPACITY = 3 * 1024 * 1024;
 /** How often a file is opened further before it is left as it is. */
 const ATTEMPTS = 3;
 
+/** As much of a client as data needs: that of the mount, which recovers, or one for bulk data, which does not. */
+export type DataClient = Pick<
+  SftpClient,
+  'state' | 'limits' | 'open' | 'fstat' | 'readInto' | 'write' | 'close'
+>;
+
 /** One way to reach an open file. */
 export interface Lane {
-  readonly client: SftpClient;
+  readonly client: DataClient;
   readonly handle: SftpHandle;
 }
 
 export class Lanes {
   readonly #remote: Remote;
   readonly #bulk: BulkClients | null;
-  readonly #loads = new WeakMap<SftpClient, number>();
-  /** Renames under way, and all that ever began. */
-  #renaming = 0;
+  readonly #loads = new WeakMap<DataClient, number>();
+  /** Renames under way, and how many ever began. */
+  readonly #moves = new Set<{ readonly from: Path; readonly to: Path }>();
   #renames = 0;
   /** Called when there may be room where there was none: a file has got further lanes, or a full one has emptied. */
   onRoom: () => void = () => undefined;
@@ -74,7 +81,7 @@ export class Lanes {
   }
 
   /** The way of `file` over `client`, if it has one. */
-  over(file: OpenFile, client: SftpClient): Lane | null {
+  over(file: OpenFile, client: DataClient): Lane | null {
     return [file.home, ...file.further].find((lane) => lane.client === client) ?? null;
   }
 
@@ -98,19 +105,26 @@ export class Lanes {
   }
 
   /** While names move, none is opened further: on another connection it may lead to another file already. */
-  async whileRenaming<T>(rename: () => Promise<T>): Promise<T> {
-    this.#renaming += 1;
+  async whileRenaming<T>(from: Path, to: Path, rename: () => Promise<T>): Promise<T> {
+    const move = { from, to };
+    this.#moves.add(move);
     this.#renames += 1;
     try {
       return await rename();
     } finally {
-      this.#renaming -= 1;
+      this.#moves.delete(move);
     }
+  }
+
+  /** What a file called `path` may be called on the server: a rename under way may have happened there. */
+  namesOf(path: Path): readonly Path[] {
+    const moves = [...this.#moves].filter(({ from }) => isWithin(path, from));
+    return [path, ...moves.map(({ from, to }) => rebase(path, from, to))];
   }
 
   /** The file is large: opens it on the bulk clients that it does not use yet, in the background. */
   widen(file: OpenFile): void {
-    if (this.#bulk === null || file.widening !== 'no' || this.#renaming > 0) return;
+    if (this.#bulk === null || file.widening !== 'no' || this.#moves.size > 0) return;
     this.#bulk.want();
     const used = new Set(file.further.map(({ client }) => client));
     const clients = this.#bulk.clients.filter((client) => !used.has(client) && this.#fits(client));
@@ -126,7 +140,7 @@ export class Lanes {
     file.further = [];
   }
 
-  #load(client: SftpClient): number {
+  #load(client: DataClient): number {
     return this.#loads.get(client) ?? 0;
   }
 
@@ -136,7 +150,7 @@ export class Lanes {
   }
 
   /** Requests are cut for the home lane; a client of a smaller cut is of no use. */
-  #fits({ state, limits }: SftpClient): boolean {
+  #fits({ state, limits }: DataClient): boolean {
     const home = this.#remote.client.limits;
     return state === 'open' && limits.maxRead >= home.maxRead && limits.maxWrite >= home.maxWrite;
   }

@@ -14,11 +14,16 @@ import type { HardLinks } from './links.js';
 import type { Namespace } from './namespace.js';
 import type { Attributes } from './operations.js';
 import type { FsOptions } from './options.js';
-import { depthFor, readPages } from './pages.js';
+import { depthFor, memoryOf, readPages } from './pages.js';
 import type { Remote } from './remote.js';
 
 /** A listing that nobody asked for is given up beyond this many names. */
 const MAX_AHEAD = 10_000;
+/**
+ * Bytes of memory for the directories that are being read, all of them together: about 1.9 million names of
+ * ordinary length. A server may go on sending for ever, even the same name; what goes beyond this is EIO.
+ */
+const MAX_LISTING_BYTES = 512 * 1024 * 1024;
 
 /** Why a directory is listed. */
 interface Purpose {
@@ -42,6 +47,8 @@ export class Listings {
   readonly #options: FsOptions;
   readonly #clock: Clock;
   readonly #asking = new Map<Path, Asking>();
+  /** What the directories being read take. */
+  #bytes = 0;
 
   constructor(
     remote: Remote,
@@ -107,9 +114,14 @@ export class Listings {
     const { client } = this.#remote;
     const depth = this.#options.syncReaddir ? 1 : depthFor(this.#names.sizeOf(path));
     const names = new Map<ByteString, Name>();
+    let bytes = 0;
     try {
       const handle = await client.opendir(at);
       for await (const page of readPages(client, handle, depth)) {
+        const taken = memoryOf(page);
+        bytes += taken;
+        this.#bytes += taken;
+        if (this.#bytes > MAX_LISTING_BYTES) throw new FsError('EIO', 'a directory too large to be true');
         for (const entry of page) {
           names.set(entry.filename, nameWith(entry.filename, this.#attributesOf(path, entry), askedAt));
         }
@@ -118,6 +130,8 @@ export class Listings {
       }
     } catch (error) {
       throw purpose.isWanted ? await this.#remote.failure(error, { op: 'opendir', path: at }) : error;
+    } finally {
+      this.#bytes -= bytes;
     }
     return this.#names.learnListing(path, names, since, askedAt);
   }

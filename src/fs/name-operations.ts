@@ -14,7 +14,7 @@ import type { Directory } from './directory.js';
 import { ListingAhead } from './listing-ahead.js';
 import type { DirectoryEntry, Listing, Lookup, OpenedDirectory, Stat } from './operations.js';
 import { changedThrough, missing, type Parts, statOf } from './parts.js';
-import { both } from './remote.js';
+import { both, isUnanswered } from './remote.js';
 
 const log = logger('names');
 
@@ -46,7 +46,7 @@ export class NameOperations {
   }
 
   readlink(path: Path): Promise<ByteString> {
-    return this.#parts.names.readlink(path);
+    return this.#parts.names.symlinks.read(path);
   }
 
   async symlink(path: Path, target: ByteString): Promise<Stat> {
@@ -89,7 +89,7 @@ export class NameOperations {
   }
 
   rename(from: Path, to: Path, { noReplace }: { readonly noReplace: boolean }): Promise<void> {
-    return this.#parts.lanes.whileRenaming(() => this.#rename(from, to, noReplace));
+    return this.#parts.lanes.whileRenaming(from, to, () => this.#rename(from, to, noReplace));
   }
 
   async #rename(from: Path, to: Path, noReplace: boolean): Promise<void> {
@@ -227,6 +227,7 @@ export class NameOperations {
       const failure = await remote.failure(made.reason, what);
       // The kernel may go on believing that there is no such name: mkdir -p looks at once.
       if (failure.code === 'EEXIST') this.#parts.kernel?.invalidateEntry(path);
+      if (isUnanswered(failure)) this.#parts.freshness.doubt([path]);
       throw failure;
     }
     const answer = stat.status === 'fulfilled' ? stat.value : await this.#again(path);
@@ -249,6 +250,7 @@ export class NameOperations {
       for (const path of paths) names.forget(path);
       const failure = await remote.failure(error, what);
       if (failure.code === 'ENOENT') await freshness.recheck(paths);
+      if (isUnanswered(failure)) freshness.doubt(paths);
       throw failure;
     }
   }

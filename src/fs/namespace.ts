@@ -15,8 +15,9 @@ import type { Clock } from '../base/clock.js';
 import { isDirectory, isSymlink, S_IFMT } from '../base/mode.js';
 import { isWithin, joinPath, nameOf, type Path, parentOf, ROOT, rebase } from '../base/path.js';
 import { Epochs } from '../cache/epochs.js';
-import { type Timed, TimedStore } from '../cache/timed.js';
+import type { Timed } from '../cache/timed.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
+import type { LinkGuard } from './containment.js';
 import { Directory, type Name, nameWith } from './directory.js';
 import { type Identity, toAttributes } from './identity.js';
 import type { HardLinks } from './links.js';
@@ -24,9 +25,8 @@ import type { Attributes, KernelCache } from './operations.js';
 import type { FsOptions } from './options.js';
 import type { Remote } from './remote.js';
 import { isRacy, looksSame } from './same-file.js';
+import { Symlinks } from './symlinks.js';
 
-/** Symlink targets that are remembered. */
-const TARGET_CAPACITY = 1024;
 /** The directory that holds the root's own name; no path leads there. */
 const ABOVE_ROOT = '/' as Path;
 function homeOf(path: Path): Path {
@@ -42,7 +42,7 @@ export class Namespace {
   /** Note the epoch before asking the server about a path whose answer goes to `learn` or `learnListing`. */
   readonly epochs = new Epochs();
   readonly #directories: LRUCache<Path, Directory>;
-  readonly #targets: TimedStore<ByteString>;
+  readonly symlinks: Symlinks;
   readonly #asking = new Map<Path, Promise<Attributes | null>>();
   /** Until when the kernel may hold what was lost from here. */
   #lostUntil = Number.NEGATIVE_INFINITY;
@@ -50,13 +50,20 @@ export class Namespace {
   /** Called when the server turns out to have no such name any more, or another file by it. */
   onVanished: (path: Path) => void = () => undefined;
 
-  constructor(remote: Remote, identity: Identity, options: FsOptions, links: HardLinks, clock: Clock) {
+  constructor(
+    remote: Remote,
+    identity: Identity,
+    options: FsOptions,
+    links: HardLinks,
+    guard: LinkGuard,
+    clock: Clock,
+  ) {
     this.#remote = remote;
     this.#identity = identity;
     this.#options = options;
     this.#links = links;
     this.#clock = clock;
-    this.#targets = new TimedStore(TARGET_CAPACITY, clock);
+    this.symlinks = new Symlinks(remote, guard, this.epochs, options.linkTtl, clock);
     const capacity = options.maxCachedNames;
     this.#directories = new LRUCache({
       maxSize: capacity,
@@ -166,7 +173,7 @@ export class Namespace {
   created(path: Path, answer: SftpAttributes, nlink = 1): Attributes {
     const attributes = toAttributes(this.#identity, answer, nlink);
     this.#touch(path);
-    this.#targets.delete(path);
+    this.symlinks.forget(path);
     this.#put(path, attributes);
     this.outdated(parentOf(path));
     return attributes;
@@ -183,7 +190,7 @@ export class Namespace {
   removed(path: Path, isTree: boolean): void {
     if (isTree) this.forgetTree(path);
     this.#touch(path);
-    this.#targets.delete(path);
+    this.symlinks.forget(path);
     this.#put(path, null);
     this.outdated(parentOf(path));
   }
@@ -191,15 +198,13 @@ export class Namespace {
   /** A rename of ours; `keepsOld`: both names may be one file, and then rename(2) leaves the old one. */
   renamed(from: Path, to: Path, keepsOld: boolean): void {
     const attributes = this.known(from)?.value ?? null;
-    const target = this.#targets.get(from);
     const isTree = attributes === null || isDirectory(attributes.mode);
     if (isTree) this.forgetTree(to);
     const moved = isTree ? this.#below(from) : [];
+    this.symlinks.renamed(from, to);
     this.removed(from, isTree);
     for (const [path, directory] of moved) this.#directories.set(rebase(path, from, to), directory);
     if (keepsOld) this.forget(from);
-    this.#targets.delete(to);
-    if (target !== undefined) this.#targets.set(to, target.value, target.ttl);
     this.#touch(to);
     if (attributes !== null) this.#put(to, attributes);
     else this.forget(to);
@@ -238,7 +243,7 @@ export class Namespace {
   /** Nothing is known of `path` any more, not even whether it exists. */
   forget(path: Path): void {
     this.#touch(path);
-    this.#targets.delete(path);
+    this.symlinks.forget(path);
     this.#directories.peek(homeOf(path))?.forget(nameOf(path));
     this.#lost();
   }
@@ -247,7 +252,7 @@ export class Namespace {
   forgetTree(path: Path): void {
     this.epochs.touchTree(path);
     for (const [key] of this.#below(path)) this.#directories.delete(key);
-    this.#targets.deleteWhere((key) => isWithin(key, path));
+    this.symlinks.forgetWithin(path);
     for (const key of [...this.#asking.keys()]) if (isWithin(key, path)) this.#asking.delete(key);
   }
 
@@ -264,16 +269,6 @@ export class Namespace {
   /** What is held of the directory, trusted or not. */
   held(path: Path): Directory | undefined {
     return this.#directories.peek(path);
-  }
-
-  async readlink(path: Path): Promise<ByteString> {
-    const known = this.#targets.get(path);
-    if (known !== undefined) return known.value;
-    const since = this.epochs.now();
-    const at = this.#remote.at(path);
-    const target = await this.#remote.ask(this.#remote.client.readlink(at), { op: 'readlink', path: at });
-    if (this.epochs.isCurrent(path, since)) this.#targets.set(path, target, this.#options.linkTtl);
-    return target;
   }
 
   /** Names known, and how many directories they lie in. */
@@ -353,13 +348,13 @@ export class Namespace {
 
   #vanished(path: Path, mode: number): void {
     if (isDirectory(mode)) this.forgetTree(path);
-    this.#targets.delete(path);
+    this.symlinks.forget(path);
     this.onVanished(path);
   }
 
   /** The kernel caches a symlink's target without end, so a link that changed is taken from it. */
   #forgetTarget(path: Path): void {
-    this.#targets.delete(path);
+    this.symlinks.forget(path);
     this.kernel?.invalidateData(path);
   }
 

@@ -37,12 +37,23 @@ export class FileNode {
   size: number;
   /** The server's state that cached content belongs to; null when that is not known. */
   stamp: Stamp | null = null;
+  /** What the server said of the file at last. */
+  seen: Attributes | null = null;
+  /** Has anything been sent since then that may have changed it on the server, and which sizes may that have left? */
+  mayDiffer = false;
+  cutTo = Number.POSITIVE_INFINITY;
+  grownTo = 0;
+  /** Where the last of the writes ends that the server has confirmed since then. */
+  arrivedTo = 0;
+  #underWay = 0;
   /** The content was fetched so soon after its mtime that a change in the same second would not show. */
   racy = true;
   /** Grows with each change of content; content asked for before a change is not cached. */
   version = 0;
   /** Bytes of refused writes that no program has been told of. */
   lostBytes = 0;
+  /** How often a write had to be sent once more: what was asked behind the first time came before the second. */
+  resent = 0;
   /** Counts writes, so that an answer that crossed one is recognised. */
   writes = 0;
   /** Flushes under way, each of which will learn the attributes behind its last write. */
@@ -67,6 +78,33 @@ export class FileNode {
 
   get isDirty(): boolean {
     return !this.buffer.isEmpty || this.unconfirmed.size > 0;
+  }
+
+  /** `change` of ours is under way: until it is answered, the file may show it or not. */
+  changing(change: Promise<unknown>): void {
+    this.mayDiffer = true;
+    this.#underWay += 1;
+    const ended = () => {
+      this.#underWay -= 1;
+    };
+    change.then(ended, ended);
+  }
+
+  /** The server has told its state, and nothing of ours is under way that could make it another one. */
+  settled(): void {
+    if (this.#underWay > 0) return;
+    this.mayDiffer = false;
+    this.cutTo = Number.POSITIVE_INFINITY;
+    this.grownTo = 0;
+    this.arrivedTo = 0;
+  }
+
+  /** The same for a `change` that leaves the file `size` bytes long. */
+  mayBecome(size: number, change: Promise<unknown>): void {
+    this.changing(change);
+    this.cutTo = Math.min(this.cutTo, size);
+    this.grownTo = Math.max(this.grownTo, size);
+    this.arrivedTo = Math.min(this.arrivedTo, size);
   }
 
   /** Is this the state of the server that cached content belongs to? */
@@ -150,10 +188,13 @@ export class OpenFile {
   }
 }
 
-/** What the server refused of a file and no program was told of, or null. */
+/** What the server refused of a file and no program was told of, or has not got yet; null for nothing. */
 export function unsentOf(node: FileNode): Unsent | null {
   const failure = [...node.handles].find((handle) => handle.failure !== null)?.failure;
-  if (node.lostBytes === 0 || !failure) return null;
+  const refused = failure ? node.lostBytes : 0;
+  let bytes = refused + node.buffer.bytes;
+  for (const extent of node.unconfirmed) bytes += extent.data.length;
+  if (bytes === 0) return null;
   const path = node.path === null ? '(a removed file)' : decodeText(node.path);
-  return { path, bytes: node.lostBytes, error: failure.message };
+  return { path, bytes, error: failure?.message ?? 'not confirmed by the server' };
 }

@@ -29,11 +29,11 @@ import {
   SSH_FXF_WRITE,
 } from '../sftp/constants.js';
 import { toAttributes } from './identity.js';
-import type { Lane } from './lanes.js';
+import { keeperOf } from './keeper.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { Opened, Stat } from './operations.js';
 import { changedThrough, mustBeWritable, type Parts, statOf } from './parts.js';
-import { both } from './remote.js';
+import { both, isUnanswered } from './remote.js';
 import { isSameFile } from './same-file.js';
 
 const log = logger('files');
@@ -85,9 +85,12 @@ export class Opening {
     }
     const asked = this.#ask(path);
     const pflags = pflagsOf(flags) | (truncates ? SSH_FXF_TRUNC | SSH_FXF_WRITE : 0);
+    const size = asked.node?.size ?? 0;
     const request = this.#request(path, pflags, {}, asked.node);
-    if (truncates) this.#emptied(asked.node);
-    const answer = await request.catch((error: unknown) => this.#failed(path, truncates, error));
+    if (truncates) this.#emptied(asked.node, request);
+    const answer = await request.catch((error: unknown) =>
+      this.#failed(path, truncates ? size : null, error),
+    );
     return this.#opened(path, flags, asked, answer);
   }
 
@@ -119,7 +122,7 @@ export class Opening {
     files.nameGone(path, null);
     links.removed(path);
     const stat = statOf(this.#parts, path, names.created(path, exact), options.statTtl);
-    const { id, file } = files.add(path, this.#home(handle), flags, exact.size ?? 0);
+    const { id, file } = this.#add(path, handle, flags, exact.size ?? 0);
     lanes.want();
     this.#parts.freshness.stamp(file.node, stat.attributes);
     return { ...stat, handle: id, keepCache: false, directIo: options.directIo, staleAttributes: false };
@@ -163,7 +166,10 @@ export class Opening {
       if (!isOther) names.forget(path);
       const create = (pflags & SSH_FXF_CREAT) !== 0;
       const write = (pflags & SSH_FXF_WRITE) !== 0;
-      throw await remote.failure(opened.reason, { op: 'open', path: at, write, create, exclusive: create });
+      const what = { op: 'open', path: at, write, create, exclusive: create } as const;
+      const failure = await remote.failure(opened.reason, what);
+      if (create && isUnanswered(failure)) this.#parts.freshness.doubt([path]);
+      throw failure;
     }
     const handle = opened.value;
     if (stat.status === 'fulfilled' && isRegular(mode)) return { handle, attributes: stat.value, older };
@@ -183,12 +189,12 @@ export class Opening {
   }
 
   async #opened(path: Path, flags: number, asked: Asked, answer: Answer): Promise<Opened> {
-    const { names, files, lanes, content, freshness, options, identity } = this.#parts;
+    const { names, lanes, content, freshness, options, identity } = this.#parts;
     if (!(await this.#isSame(asked, answer))) freshness.replaced(path);
     const { handle } = answer;
     const before = names.known(path)?.value;
     const attributes = toAttributes(identity, answer.attributes, names.linkCount(path));
-    const { id, file } = files.add(path, this.#home(handle), flags, attributes.size);
+    const { id, file } = this.#add(path, handle, flags, attributes.size);
     if (file.canWrite || attributes.size >= LARGE) lanes.want();
     const { node } = file;
     // What was written and not sent before the question, or since, is newer than its answer.
@@ -224,18 +230,23 @@ export class Opening {
   }
 
   /** The server empties the file before anything that is written from now on arrives. */
-  #emptied(node: FileNode | undefined): void {
+  #emptied(node: FileNode | undefined, request: Promise<unknown>): void {
     if (node === undefined) return;
     this.#parts.content.drop(node);
+    node.mayBecome(0, request);
     node.size = 0;
   }
 
-  /** An OPEN that failed emptied nothing: the size is the server's again. */
-  async #failed(path: Path, truncates: boolean, error: unknown): Promise<never> {
-    const node = truncates ? this.#parts.files.openAt(path) : undefined;
+  /**
+   * An OPEN that failed emptied nothing: the size is the server's again, or, while it cannot be asked, what it was;
+   * null for one that was not to empty the file.
+   */
+  async #failed(path: Path, size: number | null, error: unknown): Promise<never> {
+    const node = size === null ? undefined : this.#parts.files.openAt(path);
     const [file] = node?.handles ?? [];
-    if (node !== undefined && file !== undefined && !node.isDirty) {
-      const answer = await this.#parts.remote.client.fstat(file.handle).catch(() => null);
+    if (size !== null && node !== undefined && file !== undefined && !node.isDirty) {
+      const { client } = this.#parts.remote;
+      const answer = client.isDown ? { size } : await client.fstat(file.handle).catch(() => null);
       if (answer !== null) node.size = answer.size ?? 0;
     }
     throw error;
@@ -266,8 +277,12 @@ export class Opening {
     return node?.isDirty ? [...node.handles][0] : undefined;
   }
 
-  #home(handle: SftpHandle): Lane {
-    return { client: this.#parts.remote.client, handle };
+  /** One more open of the file at `path`, which goes on after the connection was lost. */
+  #add(path: Path, handle: SftpHandle, flags: number, size: number): { id: number; file: OpenFile } {
+    const { client } = this.#parts.remote;
+    const added = this.#parts.files.add(path, { client, handle }, flags, size);
+    client.keep(handle, keeperOf(this.#parts, added.file));
+    return added;
   }
 
   #close(handle: SftpHandle): void {

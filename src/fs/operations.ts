@@ -107,6 +107,8 @@ export interface FileSystemStats {
 export interface WriteFlags {
   /** The kernel writes back a page of its own (mmap); it chose the handle, and O_APPEND means nothing. */
   readonly fromPageCache: boolean;
+  /** Does a program still wait for it? One that was told EINTR must not find it written later. */
+  readonly isWanted?: () => boolean;
 }
 
 export interface Operations {

@@ -1,3 +1,5 @@
+import type { Containment } from './containment.js';
+
 /** What a mount's options mean to the filesystem; times in milliseconds, sizes in bytes. */
 export interface FsOptions {
   /** How long attributes are trusted. 0: never. */
@@ -28,7 +30,11 @@ export interface FsOptions {
   readonly syncWrites: boolean;
   /** READDIR requests one at a time (sync_readdir). */
   readonly syncReaddir: boolean;
+  /** The mounted directory was there at first, so a server without it is not ready yet. */
+  readonly checksRoot: boolean;
   readonly readOnly: boolean;
   /** False refuses link(2) with EPERM (disable_hardlink). */
   readonly hardLinks: boolean;
+  /** Which targets of symbolic links a program is told. */
+  readonly containSymlinks: Containment;
 }

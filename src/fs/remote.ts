@@ -1,16 +1,19 @@
 /** The mounted directory on the server: its SFTP client, and where a path of the mount lies over there. */
 import { ascii, type ByteString } from '../base/bytes.js';
 import type { FsError } from '../base/errno.js';
-import type { Path } from '../base/path.js';
+import { isDirectory, S_IFDIR } from '../base/mode.js';
+import { type Path, ROOT } from '../base/path.js';
+import type { RecoveringClient } from '../recovery/client.js';
 import type { SftpClient } from '../sftp/client.js';
+import { ConnectionLostError } from '../sftp/errors.js';
 import { explain, type Operation } from '../sftp/explain.js';
 
 export class Remote {
-  readonly client: SftpClient;
+  readonly client: RecoveringClient;
   readonly #root: ByteString;
 
   /** `root` is absolute, as REALPATH answered it. */
-  constructor(client: SftpClient, root: ByteString) {
+  constructor(client: RecoveringClient, root: ByteString) {
     this.client = client;
     this.#root = root === '/' ? ascii('') : root;
   }
@@ -19,6 +22,15 @@ export class Remote {
   at(path: Path): ByteString {
     if (path === '') return this.#root === '' ? ascii('/') : this.#root;
     return `${this.#root}/${path}` as ByteString;
+  }
+
+  /** Rejects when `client` does not lead to the mounted directory. */
+  async vouch(client: SftpClient): Promise<void> {
+    const { permissions } = await client.stat(this.at(ROOT)).catch((cause: unknown) => {
+      if (cause instanceof ConnectionLostError) throw cause;
+      throw new Error('the mounted directory is not there', { cause });
+    });
+    if (!isDirectory(permissions ?? S_IFDIR)) throw new Error('the mounted directory is none any more');
   }
 
   /** Turns whatever a request failed with into the errno that the program should see. */
@@ -42,4 +54,9 @@ export async function both<A, B>(
   second: Promise<B>,
 ): Promise<[PromiseSettledResult<A>, PromiseSettledResult<B>]> {
   return Promise.allSettled([first, second]);
+}
+
+/** Did the server not answer, so that what was asked of it may have happened or not? */
+export function isUnanswered({ code, cause }: FsError): boolean {
+  return code === 'ETIMEDOUT' || code === 'EHOSTDOWN' || cause instanceof ConnectionLostError;
 }

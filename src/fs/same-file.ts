@@ -2,7 +2,7 @@
  * Pure rules that tell files and their states apart by what SFTP v3 says of them: size, times in whole seconds,
  * owner, type. Two files that agree in all of that are not told apart.
  */
-import { S_IFMT } from '../base/mode.js';
+import { S_IFMT, S_IFREG } from '../base/mode.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { Attributes } from './operations.js';
 
@@ -30,6 +30,38 @@ export function isGrownFile(earlier: SftpAttributes, later: SftpAttributes, end:
   const { size: after = 0, mtime: isAt = 0 } = later;
   const hasGrown = before > 0 && after >= before && after <= end;
   return hasGrown && isAt >= wasAt && isAt - wasAt <= WRITING_SECONDS && isSameKind(earlier, later);
+}
+
+/** What we may have done to a file since it was seen: the sizes between which it then is. */
+export interface OwnChanges {
+  readonly shortest: number;
+  readonly longest: number;
+  /** Where the last write ends that the server has confirmed: what it said it had must be there. */
+  readonly arrived: number;
+}
+
+/**
+ * A file was opened again after the connection was lost, and shows `found` where `seen` was known: the `same`;
+ * one that may have `grown` behind our back, which its content decides; or an `other` one. `ours` is null when nothing
+ * was sent that could have changed it.
+ */
+export function judgeReopened(
+  seen: Attributes | null,
+  found: Attributes,
+  ours: OwnChanges | null,
+): 'same' | 'grown' | 'other' {
+  if ((found.mode & S_IFMT) !== S_IFREG) return 'other';
+  if (seen === null) return 'same';
+  const { size, mtime } = found;
+  const isOld = mtime < seen.mtime || found.uid !== seen.uid || found.gid !== seen.gid;
+  if (ours === null) {
+    if (size === seen.size && mtime === seen.mtime && !isOld) return 'same';
+    return isOld || size < seen.size ? 'other' : 'grown';
+  }
+  const least = Math.max(Math.min(seen.size, ours.shortest), ours.arrived);
+  if (size < least || size > Math.max(seen.size, ours.longest)) return 'other';
+  // Owner and times may have been set by us.
+  return isOld ? 'grown' : 'same';
 }
 
 /** Could the state of `mtime`, seen at `seenAt` by the server's clock (both in seconds), change without showing it? */

@@ -5,8 +5,8 @@
  * §3.1). Between lanes there is no order: a write that overlaps one on its way takes the same lane, or waits.
  *
  * Bounds: writers wait while more than `dirtyBytes` are unconfirmed; a lane is handed no more than it can carry,
- * and all lanes no more than the link, so that other requests do not queue behind all of it. A buffered tail goes out by itself after a
- * moment.
+ * and all lanes no more than the link, so that other requests do not queue behind all of it. A buffered tail goes
+ * out by itself after a moment.
  */
 import { decodeText } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
@@ -14,10 +14,9 @@ import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
 import { LinkEstimate } from '../cache/link.js';
 import type { Extent } from '../cache/write-buffer.js';
-import type { SftpClient } from '../sftp/client.js';
 import { SSH_FX_FAILURE } from '../sftp/constants.js';
 import { SftpStatusError } from '../sftp/errors.js';
-import type { Lane, Lanes } from './lanes.js';
+import type { DataClient, Lane, Lanes } from './lanes.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { Remote } from './remote.js';
 
@@ -25,8 +24,6 @@ const log = logger('write');
 
 /** Bytes that may be on their way whatever was measured: enough to keep several server processes busy. */
 const MIN_IN_FLIGHT = 3 * 1024 * 1024;
-/** Beyond that, this many times what the link was seen to carry, so that the estimate can grow. */
-const HEADROOM = 3;
 /** A file with this many unconfirmed bytes is worth lanes of its own. */
 const WIDE = 256 * 1024;
 /** A partly filled extent waits this long for more, in milliseconds. */
@@ -70,6 +67,13 @@ export class WriteBehind {
     this.#listener = listener;
   }
 
+  /** Nobody waits for room while the server is gone: what has been taken is taken. */
+  wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
   /** Bytes written that the server has not confirmed. */
   get dirtyBytes(): number {
     return this.#unconfirmed + this.#buffered;
@@ -84,19 +88,33 @@ export class WriteBehind {
     for (const extent of full) this.#send(file, extent);
     if (!node.buffer.isEmpty) this.#sendLater(file);
     if (this.dirtyBytes > this.#dirtyBytes) {
-      for (const tail of [...this.#tails.values()]) void this.push(tail.file);
-      await this.#room();
+      for (const { file: other } of [...this.#tails.values()]) this.#sendTail(other);
+      // It is taken, whatever becomes of the server: when that is gone, nobody need wait here.
+      if (!this.#remote.client.isDown) await this.#room();
     }
   }
 
-  /** Sends what is buffered; the returned promise resolves when all of the node's writes have ended. */
+  /**
+   * Room for more, before anything is taken, where the server cannot be reached: a write that fails for want of it
+   * must not happen later. Null when there is room. Rejects with ETIMEDOUT or EHOSTDOWN.
+   */
+  roomWhileDown(): Promise<void> | null {
+    const { client } = this.#remote;
+    return client.isDown && this.dirtyBytes > this.#dirtyBytes ? client.patiently(this.#room()) : null;
+  }
+
+  /**
+   * Sends what is buffered; resolves when all of the node's writes have ended. Rejects with ETIMEDOUT or EHOSTDOWN
+   * when the server cannot be reached for too long; nothing is given up by that.
+   */
   push(file: OpenFile): Promise<void> {
-    const { node } = file;
-    clearTimeout(this.#tails.get(node)?.timer);
-    this.#tails.delete(node);
-    this.#buffered -= node.buffer.bytes;
-    for (const extent of node.buffer.takeAll()) this.#send(file, extent);
-    const ends = [...node.unconfirmed].map((extent) => this.#done.get(extent));
+    return this.#remote.client.patiently(this.ended(file));
+  }
+
+  /** The same without a bound: for whoever must not go before the data has. */
+  ended(file: OpenFile): Promise<void> {
+    this.#sendTail(file);
+    const ends = [...file.node.unconfirmed].map((extent) => this.#done.get(extent));
     return Promise.all(ends).then(() => undefined);
   }
 
@@ -105,6 +123,14 @@ export class WriteBehind {
     if (node.sent.size !== node.unconfirmed.size) return false;
     for (const { client } of node.sent.values()) if (client !== this.#remote.client) return false;
     return true;
+  }
+
+  #sendTail(file: OpenFile): void {
+    const { node } = file;
+    clearTimeout(this.#tails.get(node)?.timer);
+    this.#tails.delete(node);
+    this.#buffered -= node.buffer.bytes;
+    for (const extent of node.buffer.takeAll()) this.#send(file, extent);
   }
 
   #send(file: OpenFile, extent: Extent): void {
@@ -120,7 +146,7 @@ export class WriteBehind {
   }
 
   #pump(): void {
-    const limit = Math.max(MIN_IN_FLIGHT, HEADROOM * this.#link.capacity);
+    const limit = this.#link.allowance(MIN_IN_FLIGHT);
     for (let pending = this.#queue[0]; pending !== undefined; pending = this.#queue[0]) {
       const lane = this.#inFlight < limit ? this.#laneFor(pending) : null;
       if (lane === null) return;
@@ -134,7 +160,7 @@ export class WriteBehind {
     const { node } = file;
     const writer = node.writer(file);
     const end = extent.offset + extent.data.length;
-    let rival: SftpClient | null = null;
+    let rival: DataClient | null = null;
     for (const [other, { client }] of node.sent) {
       if (other.offset >= end || other.offset + other.data.length <= extent.offset) continue;
       if (rival !== null && rival !== client) return null;
@@ -156,6 +182,7 @@ export class WriteBehind {
     if (failure === 'lost') {
       // Sent again at once, so that it stays before every later write that overlaps it.
       log('a lane was lost: %d bytes at %d are sent again', extent.data.length, extent.offset);
+      node.resent += 1;
       return this.#deliver(pending, node.writer(file).home);
     }
     if (failure !== null) {
@@ -170,7 +197,7 @@ export class WriteBehind {
     extent.piece.release();
     finish();
     this.#pump();
-    if (this.dirtyBytes <= this.#dirtyBytes) this.#wake();
+    if (this.dirtyBytes <= this.#dirtyBytes) this.wake();
   }
 
   /**
@@ -180,7 +207,7 @@ export class WriteBehind {
   async #write(file: OpenFile, lane: Lane, extent: Extent): Promise<FsError | 'lost' | null> {
     const { path } = file.node;
     const what = { op: 'write', path: path === null ? null : this.#remote.at(path) } as const;
-    const send = () => this.#carry(lane, extent);
+    const send = () => this.#carry(file.node, lane, extent);
     try {
       await send();
       return null;
@@ -188,9 +215,9 @@ export class WriteBehind {
       if (this.#lanes.isLost(file, lane)) return 'lost';
       const failure = await this.#remote.failure(error, what);
       const isPlain = error instanceof SftpStatusError && error.code === SSH_FX_FAILURE;
-      // Behind later writes it must not be sent again: it would undo them where they overlap.
-      if (!isPlain || failure.code !== 'EIO' || file.node.unconfirmed.size > 1) return failure;
+      if (!isPlain || failure.code !== 'EIO' || isOverlapped(file.node, extent)) return failure;
     }
+    file.node.resent += 1;
     try {
       await send();
       return null;
@@ -203,11 +230,14 @@ export class WriteBehind {
     }
   }
 
-  async #carry(lane: Lane, { offset, data }: Extent): Promise<void> {
+  async #carry(node: FileNode, lane: Lane, { offset, data }: Extent): Promise<void> {
     const sentAt = this.#clock.monotonic();
     this.#inFlight += data.length;
+    // The client of the mount tells by itself what it sends.
+    if (lane.client !== this.#remote.client) node.mayDiffer = true;
     try {
       await this.#lanes.carry(lane, data.length, lane.client.write(lane.handle, offset, data));
+      node.arrivedTo = Math.max(node.arrivedTo, offset + data.length);
       const now = this.#clock.monotonic();
       this.#link.arrived(data.length, now - sentAt, now);
     } finally {
@@ -217,7 +247,7 @@ export class WriteBehind {
 
   #sendLater(file: OpenFile): void {
     if (this.#tails.has(file.node)) return;
-    const timer = setTimeout(() => void this.push(file), IDLE_DELAY);
+    const timer = setTimeout(() => this.#sendTail(file), IDLE_DELAY);
     timer.unref();
     this.#tails.set(file.node, { file, timer });
   }
@@ -225,10 +255,14 @@ export class WriteBehind {
   #room(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
+}
 
-  #wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
+/** Is there another write to the same place? It may be later, and sending the first one again would undo it. */
+function isOverlapped({ unconfirmed }: FileNode, { offset, data }: Extent): boolean {
+  for (const other of unconfirmed) {
+    const isOther = other.offset !== offset || other.data !== data;
+    if (isOther && other.offset < offset + data.length && other.offset + other.data.length > offset)
+      return true;
   }
+  return false;
 }

@@ -30,6 +30,7 @@ function endOf(errno: number): EndReason {
 export class FuseDevice implements Transport {
   readonly #fd: number;
   #state: 'open' | 'serving' | 'ended' | 'closed' = 'open';
+  #end: (reason: EndReason) => void = () => {};
 
   /** `fd` is a mounted descriptor of /dev/fuse, owned by this object from here on. */
   constructor(fd: number) {
@@ -47,11 +48,14 @@ export class FuseDevice implements Transport {
     const buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE);
     const reason = await new Promise<EndReason>((resolve) => {
       const watch = watchReadable(this.#fd, () => {
+        if (this.#state !== 'serving') return;
         const end = this.#takeBatch(buffer, dispatch);
-        if (end === null) return;
+        if (end !== null) this.#end(end);
+      });
+      this.#end = (end) => {
         watch.stop();
         resolve(end);
-      });
+      };
     });
     await new Promise<void>((resolve) => close(this.#fd, () => resolve()));
     this.#setState('closed', 'descriptor closed');
@@ -81,6 +85,13 @@ export class FuseDevice implements Transport {
       }
     }
     return null;
+  }
+
+  /** Stops reading and closes the descriptor, which ends the connection. */
+  abort(): void {
+    if (this.#state !== 'serving') return;
+    this.#setState('ended', 'aborted');
+    this.#end('aborted');
   }
 
   reply(parts: readonly Uint8Array[]): boolean {

@@ -9,6 +9,8 @@ export interface ServeOptions {
   readonly fd: number;
   readonly operations: Operations;
   readonly init?: InitOptions;
+  /** See `SessionOptions`. */
+  readonly isStalled?: () => boolean;
 }
 
 /**
@@ -22,6 +24,7 @@ export function serveFuse(options: ServeOptions): FuseSession {
     operations: options.operations,
     transport: device,
     ...(options.init === undefined ? {} : { init: options.init }),
+    ...(options.isStalled === undefined ? {} : { isStalled: options.isStalled }),
   });
   void device.serve((request) => session.dispatch(request)).then((reason) => session.end(reason));
   return session;

@@ -4,9 +4,10 @@
  * preemption signal of a Go program) gets a grace time, so that it does not break a call about to succeed.
  */
 import { readFileSync } from 'node:fs';
-import { OPCODE } from './protocol/constants.js';
+import { O_TRUNC } from '../base/mode.js';
+import { OPCODE, SIZEOF_IN_HEADER } from './protocol/constants.js';
 
-/** How long a request goes on under a signal that the program handles, in milliseconds. */
+/** How long a request goes on under a signal that the program handles before that is decided, in milliseconds. */
 export const INTERRUPT_GRACE_MS = 1000;
 
 /** Signal sets of one thread as in /proc/PID/status; bit n - 1 stands for signal n. */
@@ -32,11 +33,22 @@ export function interruptVerdict(signals: ThreadSignals | null): 'now' | 'grace'
 }
 
 /**
- * May the program be told EINTR although it goes on? Only for what changes nothing: it will call again, and a
- * change that was made all the same would then be made twice.
+ * Whether a program that goes on may be told EINTR. `always`: the call changes nothing, so it will be made again.
+ * `when stalled`: giving it up loses nothing, but a program that did not expect it breaks, so only while the server
+ * does not answer. `never`: the change would be made all the same, sooner or later, and once more when the program
+ * calls again.
  */
-export function isRepeatable(opcode: number): boolean {
-  return REPEATABLE.has(opcode);
+export type Interruptibility = 'always' | 'when stalled' | 'never';
+
+/** For one whole request of that opcode. */
+export function interruptibility(opcode: number, request: Buffer): Interruptibility {
+  if (REPEATABLE.has(opcode)) return 'always';
+  // What was written stays to be sent; that it has arrived is what EINTR does not say.
+  if (opcode === OPCODE.FLUSH) return 'when stalled';
+  // One that waits for room has written nothing yet, and will not when nobody waits for it any more.
+  if (opcode === OPCODE.WRITE) return 'when stalled';
+  if (opcode !== OPCODE.OPEN || request.length < SIZEOF_IN_HEADER + 4) return 'never';
+  return (request.readUInt32LE(SIZEOF_IN_HEADER) & O_TRUNC) === 0 ? 'when stalled' : 'never';
 }
 
 const REPEATABLE: ReadonlySet<number> = new Set([
@@ -70,21 +82,27 @@ export function parseThreadSignals(status: string): ThreadSignals | null {
   return { pending: thread | shared, blocked, ignored, caught };
 }
 
-/** PF_EXITING of the kernel's task flags. */
+/** PF_EXITING and PF_SIGNALED of the kernel's task flags. */
 const EXITING = 0x4;
+const SIGNALED = 0x400;
 
-/** Does the text of /proc/PID/stat show a thread that is on its way out? Nobody there hears of an error. */
-export function parseExiting(stat: string): boolean {
+/** A thread that ends hears of no error any more; one that ends because of a signal waits for nothing either. */
+export type Fate = 'lives' | 'ends' | 'killed';
+
+/** What the text of /proc/PID/stat says of a thread. */
+export function parseFate(stat: string): Fate {
   // proc(5): the flags are the seventh field after the parenthesised name, which may hold anything.
   const flags = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6]);
-  return (flags & EXITING) !== 0;
+  if ((flags & EXITING) === 0) return 'lives';
+  return (flags & SIGNALED) === 0 ? 'ends' : 'killed';
 }
 
-export function isExiting(pid: number): boolean {
+/** A thread that is gone, or cannot be looked at, has ended. */
+export function readFate(pid: number): Fate {
   try {
-    return parseExiting(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    return parseFate(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch {
-    return true;
+    return 'ends';
   }
 }
 

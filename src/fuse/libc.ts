@@ -28,6 +28,7 @@ interface Libc {
   readonly socketpair: (domain: number, type: number, protocol: number, pair: Int32Array) => number;
   readonly recvmsg: (fd: number, message: Buffer, flags: number) => number;
   readonly read: (fd: number, buffer: Buffer, length: number) => number;
+  readonly flock: (fd: number, operation: number) => number;
 }
 
 let loaded: Libc | null = null;
@@ -45,6 +46,7 @@ function libc(): Libc {
       socketpair: self.func('int socketpair(int domain, int type, int protocol, _Out_ int *pair)'),
       recvmsg: self.func('long recvmsg(int fd, uint8_t *message, int flags)'),
       read: self.func('long read(int fd, uint8_t *buffer, size_t length)'),
+      flock: self.func('int flock(int fd, int operation)'),
     };
   }
   return loaded;
@@ -57,6 +59,8 @@ const MSG_DONTWAIT = 0x40;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
 
 /** umount2(2) flags. */
 export const MNT_DETACH = 2;
@@ -136,6 +140,14 @@ export function watchReadable(fd: number, onReadable: () => void): Watch {
 export function readNow(fd: number, buffer: Buffer): number {
   const length = libc().read(fd, buffer, buffer.length);
   return length < 0 ? -koffi.errno() : length;
+}
+
+/** flock(2), exclusive, without waiting: false when somebody else holds the lock. It ends with the open file. */
+export function tryLock(fd: number): boolean {
+  if (libc().flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
+  const error = new LibcError('flock', koffi.errno());
+  if (error.code === 'EAGAIN') return false;
+  throw error;
 }
 
 /** The descriptor in the control data of a received message (`struct cmsghdr`), or null. */

@@ -6,8 +6,8 @@
  */
 import type { ByteString } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
-import { S_IFDIR, S_IFMT } from '../base/mode.js';
-import { type Path, ROOT } from '../base/path.js';
+import { isSymlink, S_IFDIR, S_IFMT } from '../base/mode.js';
+import { joinPath, type Path, ROOT } from '../base/path.js';
 import { hashIno, InodeNumbers, ROOT_INO } from './inodes.js';
 import { FUSE_ROOT_ID } from './protocol/constants.js';
 
@@ -42,6 +42,8 @@ class LiveNode implements Node {
     this.type = type;
   }
 }
+
+const depthOf = (path: Path): number => path.split('/').length;
 
 export class NodeTable {
   readonly root: Node;
@@ -87,6 +89,27 @@ export class NodeTable {
       if (parent !== null) return (parent === '' ? link.name : `${parent}/${link.name}`) as Path;
     }
     return null;
+  }
+
+  /** Of the paths of a node the one with the fewest directories; null when it has none any more. */
+  shallowestPathOf(node: Node): Path | null {
+    let shallowest: Path | null = null;
+    for (const { parent, name } of this.#live(node).links) {
+      const directory = this.#pathOf(parent);
+      if (directory === null) continue;
+      const path = joinPath(directory, name);
+      if (shallowest === null || depthOf(path) < depthOf(shallowest)) shallowest = path;
+    }
+    return shallowest;
+  }
+
+  /** The symbolic links at and below a node. */
+  *symlinksOf(node: Node): Generator<Node> {
+    const waiting = [this.#live(node)];
+    for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+      if (isSymlink(at.type)) yield at;
+      for (const child of at.children.values()) waiting.push(child);
+    }
   }
 
   child(parent: Node, name: ByteString): Node | undefined {

@@ -7,7 +7,7 @@ import type { ByteString } from '../base/bytes.js';
 import { logger } from '../base/log.js';
 import { nameOf, type Path, parentOf } from '../base/path.js';
 import type { KernelCache } from '../fs/operations.js';
-import type { NodeTable } from './nodes.js';
+import type { Node, NodeTable } from './nodes.js';
 import { invalEntry, invalInode } from './protocol/replies.js';
 
 const log = logger('fuse:notify');
@@ -42,6 +42,11 @@ export class KernelNotifier implements KernelCache {
     if (parent === undefined) return;
     const name: ByteString = nameOf(path);
     this.#nodes.unlink(parent, name);
+    this.dropEntry(parent, name);
+  }
+
+  /** The kernel shall ask for a name again; what it leads to stays as it is known. */
+  dropEntry(parent: Node, name: ByteString): void {
     this.#enqueue(`entry ${parent.id}/${name}`, () => invalEntry(parent.id, name));
   }
 
@@ -55,6 +60,12 @@ export class KernelNotifier implements KernelCache {
     const node = this.#nodes.find(path);
     if (node === undefined) return;
     this.#enqueue(`attributes ${node.id}`, () => invalInode(node.id, false));
+  }
+
+  /** Targets of the links at and below a node: they were given for the place where it was. */
+  invalidateTargets(node: Node): void {
+    for (const { id } of this.#nodes.symlinksOf(node))
+      this.#enqueue(`data ${id}`, () => invalInode(id, true));
   }
 
   /** The connection is gone: nothing more is sent. */

@@ -11,10 +11,12 @@ import type { KernelCache, Operations } from '../fs/operations.js';
 import { HANDLERS } from './handlers/table.js';
 import { type Completion, decode, type State } from './handlers/types.js';
 import {
+  type Fate,
   INTERRUPT_GRACE_MS,
+  type Interruptibility,
+  interruptibility,
   interruptVerdict,
-  isExiting,
-  isRepeatable,
+  readFate,
   readThreadSignals,
   type ThreadSignals,
 } from './interrupts.js';
@@ -43,6 +45,8 @@ export interface Transport {
   reply(parts: readonly Uint8Array[]): boolean;
   /** Writes one notification off the event loop. */
   notify(message: Buffer): Promise<void>;
+  /** Ends the connection to the kernel at once. */
+  abort(): void;
 }
 
 /** How a connection to the kernel ends. */
@@ -58,6 +62,10 @@ export interface SessionOptions {
   readonly clock?: Clock;
   /** Looks at the thread that waits for an interrupted request. */
   readonly threadSignals?: (pid: number) => ThreadSignals | null;
+  /** Looks whether the thread that waits still lives. */
+  readonly fateOf?: (pid: number) => Fate;
+  /** Does the server fail to answer at this moment? Signals that a program handles then end more calls. */
+  readonly isStalled?: () => boolean;
 }
 
 export interface OpcodeStats {
@@ -79,6 +87,8 @@ export interface SessionStats {
 interface Pending {
   readonly header: InHeader;
   readonly since: number;
+  readonly interruptibility: Interruptibility;
+  isInterrupted: boolean;
   graceTimer: NodeJS.Timeout | null;
 }
 
@@ -90,10 +100,13 @@ export class FuseSession {
   readonly #init: InitOptions;
   readonly #clock: Clock;
   readonly #threadSignals: (pid: number) => ThreadSignals | null;
+  readonly #fateOf: (pid: number) => Fate;
+  readonly #isStalled: () => boolean;
   readonly #notifier: KernelNotifier;
   readonly #pending = new Map<number, Pending>();
   readonly #counts = new Map<number, { count: number; milliseconds: number }>();
   readonly #ready = deferred<InitOut>();
+  readonly #gone = deferred<EndReason>();
   readonly #done = deferred<EndReason>();
   #status: SessionState = 'new';
 
@@ -102,6 +115,8 @@ export class FuseSession {
     this.#init = options.init ?? {};
     this.#clock = options.clock ?? systemClock;
     this.#threadSignals = options.threadSignals ?? readThreadSignals;
+    this.#fateOf = options.fateOf ?? readFate;
+    this.#isStalled = options.isStalled ?? (() => false);
     const nodes = new NodeTable();
     this.#state = {
       operations: options.operations,
@@ -109,6 +124,9 @@ export class FuseSession {
       open: new OpenFiles(),
       gate: new PathGate(),
       // A request may await this one: without pages, the kernel takes no lock that a request could hold.
+      isPending: (unique) => this.#pending.has(unique),
+      dropEntry: (parent, name) => this.#notifier.dropEntry(parent, name),
+      dropTargets: (node) => this.#notifier.invalidateTargets(node),
       dropAttributes: (nodeid) => this.#transport.notify(invalInode(nodeid, false)).catch(() => undefined),
     };
     this.#notifier = new KernelNotifier(nodes, (message) => this.#transport.notify(message));
@@ -119,6 +137,11 @@ export class FuseSession {
   /** What was negotiated, once the kernel has asked; rejects when there is no common protocol. */
   get ready(): Promise<InitOut> {
     return this.#ready.promise;
+  }
+
+  /** Resolves as soon as the connection to the kernel has ended. */
+  get gone(): Promise<EndReason> {
+    return this.#gone.promise;
   }
 
   /** Resolves when the connection has ended and every handle was released. */
@@ -162,7 +185,15 @@ export class FuseSession {
       return;
     }
     if (this.#takeSilent(header, reader)) return;
-    const pending: Pending = { header, since: this.#clock.monotonic(), graceTimer: null };
+    const pending: Pending = {
+      header,
+      since: this.#clock.monotonic(),
+      interruptibility: interruptibility(header.opcode, bytes),
+      isInterrupted: false,
+      graceTimer: null,
+    };
+    // Kernels before 6.3 have a killed program close its files uninterruptibly, and say nothing of that.
+    if (header.opcode === OPCODE.FLUSH) pending.graceTimer = this.#grace(pending);
     this.#pending.set(header.unique, pending);
     this.#run(header, reader, bytes.length).then(
       (completion) => this.#settle(pending, { completion }),
@@ -243,7 +274,7 @@ export class FuseSession {
       const isSent = this.#reply(header, errno, []);
       // A descriptor that is closed because its program ends: nobody looks at the answer.
       const undelivered = error instanceof FsError ? error.undelivered : undefined;
-      if (undelivered !== undefined && (!isSent || isExiting(header.pid))) undelivered();
+      if (undelivered !== undefined && (!isSent || this.#fateOf(header.pid) !== 'lives')) undelivered();
       return;
     }
     const { completion } = outcome;
@@ -273,9 +304,29 @@ export class FuseSession {
       this.#reply(interrupt, ERRNO.EAGAIN, []);
       return;
     }
-    const stop = () => this.#settle(pending, { error: new FsError('EINTR') });
-    if (interruptVerdict(this.#threadSignals(pending.header.pid)) === 'now') stop();
-    else if (isRepeatable(pending.header.opcode)) pending.graceTimer ??= setTimeout(stop, INTERRUPT_GRACE_MS);
+    if (interruptVerdict(this.#threadSignals(pending.header.pid)) === 'now') this.#stop(pending);
+    else if (pending.interruptibility !== 'never') {
+      pending.isInterrupted = true;
+      pending.graceTimer ??= this.#grace(pending);
+    }
+  }
+
+  /** The kernel tells of a signal once, so a call that may not be stopped yet is looked at again and again. */
+  #grace(pending: Pending): NodeJS.Timeout {
+    const timer = setTimeout(() => {
+      if (this.#mayStop(pending)) this.#stop(pending);
+      else pending.graceTimer = this.#grace(pending);
+    }, INTERRUPT_GRACE_MS);
+    return timer.unref();
+  }
+
+  #mayStop({ header, interruptibility, isInterrupted }: Pending): boolean {
+    if (isInterrupted && interruptibility === 'always') return true;
+    return this.#isStalled() && (isInterrupted || this.#fateOf(header.pid) === 'killed');
+  }
+
+  #stop(pending: Pending): void {
+    this.#settle(pending, { error: new FsError('EINTR') });
   }
 
   #count(opcode: number, milliseconds: number): void {
@@ -288,12 +339,27 @@ export class FuseSession {
   }
 
   /**
+   * Lets the kernel go, whatever hangs: every waiting program gets ECONNABORTED, then the connection ends, and the
+   * mount, still in the tree, is dead.
+   */
+  abort(): void {
+    if (this.#status === 'ended') return;
+    log('abort: %d requests wait', this.#pending.size);
+    // Answered first: a notification under way may hold the descriptor open until they are.
+    for (const pending of [...this.#pending.values()]) {
+      this.#settle(pending, { error: new FsError('ECONNABORTED') });
+    }
+    this.#transport.abort();
+  }
+
+  /**
    * The kernel is gone: no request will be answered and no RELEASE will come any more. Releases every
    * handle, then resolves `done`.
    */
   async end(reason: EndReason): Promise<void> {
     if (this.#status === 'ended') return;
     this.#setStatus('ended', reason);
+    this.#gone.resolve(reason);
     this.#ready.reject(new Error('the mount ended before the kernel asked for it'));
     this.#notifier.close();
     for (const pending of this.#pending.values()) {

@@ -82,7 +82,7 @@ function wireTime(seconds: number): number {
 }
 
 /** `mode` of ten or eleven characters (ACL mark), then the count. */
-const LS_LINE = /^[-bcdlpsDC][-rwxsStTlL]{9}[.+@ ]? *([0-9]{1,10}) /;
+const LS_LINE = /^[-bcdlpsDC][-rwxsStTlL]{9}[.+@ ]? *([0-9]{1,9}) /;
 
 /** The link count in an `ls -l` line, at least 1; null when the line is of another form. */
 export function linkCountOf(longname: ByteString): number | null {

@@ -5,9 +5,11 @@
  */
 import type { Duplex } from 'node:stream';
 import { ascii, type ByteString, bytesOf } from '../base/bytes.js';
+import { type Clock, systemClock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import { SSH_FXP_WRITE } from './constants.js';
-import { ConnectionLostError, ProtocolError, SftpStatusError } from './errors.js';
+import { Deadline, isLong } from './deadline.js';
+import { ConnectionLostError, type LossKind, ProtocolError, SftpStatusError } from './errors.js';
 import { FrameSplitter, type PacketSink } from './frames.js';
 import { decodeVersion, encodeInit, judgeGreeting } from './handshake.js';
 import { PendingRequests, type Waiter } from './pending.js';
@@ -24,12 +26,19 @@ const GREETING_BYTES = 256;
 
 type Extensions = ReadonlyMap<string, string>;
 
+export interface ChannelOptions {
+  /** Milliseconds after which a server that owes replies is given up (`deadline.ts`); never unless given. */
+  readonly requestTimeout?: number;
+  readonly clock?: Clock;
+}
+
 export class SftpChannel {
   readonly #stream: Duplex;
   readonly #splitter = new FrameSplitter((packet) => this.#take(packet), {
     divert: (head, rest) => this.#divert(head, rest),
   });
   readonly #pending = new PendingRequests();
+  readonly #deadline: Deadline | null;
   readonly #listeners: ((error: ConnectionLostError) => void)[] = [];
   #state: ChannelState = 'greeting';
   #lost: ConnectionLostError | null = null;
@@ -37,10 +46,18 @@ export class SftpChannel {
   #start = ascii('');
   #greeted: ((extensions: Extensions) => void) | null = null;
 
-  constructor(stream: Duplex) {
+  constructor(stream: Duplex, { requestTimeout, clock = systemClock }: ChannelOptions = {}) {
     this.#stream = stream;
+    const expired = (reason: string) => {
+      this.#lose(reason, 'unanswered');
+      stream.destroy();
+    };
+    this.#deadline =
+      requestTimeout === undefined ? null : new Deadline(this.#pending, requestTimeout, clock, expired);
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
-    stream.on('error', (error: Error) => this.#lose(`the connection failed: ${error.message}`, error));
+    stream.on('error', (error: Error) =>
+      this.#lose(`the connection failed: ${error.message}`, 'ended', error),
+    );
     stream.on('end', () => {
       this.#ended();
       // A stream that stays open in our direction would never close by itself.
@@ -77,7 +94,11 @@ export class SftpChannel {
   request<T>(request: Request, decode: (reply: Reply) => T): Promise<T> {
     if (this.#lost !== null) return Promise.reject(this.#lost);
     return new Promise<T>((resolve, reject) => {
-      this.#send(request, { settle: (reply) => resolve(decode(reply)), fail: reject });
+      this.#send(request, {
+        settle: (reply) => resolve(decode(reply)),
+        fail: reject,
+        isLong: isLong(request),
+      });
     });
   }
 
@@ -92,15 +113,19 @@ export class SftpChannel {
     else this.#listeners.push(listener);
   }
 
+  /** What was asked and has not left this machine is withdrawn: it may be asked again elsewhere. */
   end(): void {
+    const isOwed = this.#pending.size > 0;
     this.#lose('the connection was closed');
-    this.#stream.end();
+    if (isOwed) this.#stream.destroy();
+    else this.#stream.end();
   }
 
   #send(request: Request, waiter: Waiter): void {
     const id = this.#pending.claimId();
     const packet = encodeRequest(id, request);
     this.#pending.add(id, waiter);
+    if (this.#pending.size === 1) this.#deadline?.heard();
     if (request.type !== SSH_FXP_WRITE) {
       this.#stream.write(packet);
       return;
@@ -114,12 +139,13 @@ export class SftpChannel {
   /** Nothing keeps a view of `chunk` when this returns, so whoever reads the socket may use its memory again. */
   #receive(chunk: Buffer): void {
     if (this.#state === 'closed') return;
+    this.#deadline?.heard();
     try {
       if (this.#state === 'greeting' && !this.#isPackets(chunk)) return;
       this.#splitter.push(chunk);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#lose(`the server broke the protocol: ${reason}`, error);
+      this.#lose(`the server broke the protocol: ${reason}`, 'protocol', error);
       this.#stream.destroy();
     }
   }
@@ -192,10 +218,11 @@ export class SftpChannel {
     this.#stream.destroy();
   }
 
-  #lose(message: string, cause?: unknown): void {
+  #lose(message: string, kind: LossKind = 'ended', cause?: unknown): void {
     if (this.#state === 'closed') return;
     this.#setState('closed');
-    const error = new ConnectionLostError(message, { cause });
+    this.#deadline?.stop();
+    const error = new ConnectionLostError(message, { kind, cause });
     this.#lost = error;
     log('%s, %d requests in flight', message, this.#pending.size);
     this.#pending.failAll(error);

@@ -6,11 +6,11 @@
  * the connection's life in `channel.ts`.
  */
 import type { Duplex } from 'node:stream';
-import { type ByteString, decodeText } from '../base/bytes.js';
+import { ascii, type ByteString, decodeText } from '../base/bytes.js';
 import { logger } from '../base/log.js';
 import { isValidName } from '../base/path.js';
 import { NO_ATTRIBUTES, type SftpAttributes, type SftpName } from './attributes.js';
-import { SftpChannel } from './channel.js';
+import { type ChannelOptions, SftpChannel } from './channel.js';
 import {
   COPY_DATA,
   DEFAULT_DATA,
@@ -22,7 +22,9 @@ import {
   LIMITS,
   LSETSTAT,
   MAX_DATA,
+  MAX_NAME,
   MAX_PACKET,
+  MIN_DATA,
   POSIX_RENAME,
   SSH_FX_OP_UNSUPPORTED,
   SSH_FXP_CLOSE,
@@ -48,7 +50,7 @@ import {
   USERS_GROUPS_BY_ID,
 } from './constants.js';
 import { type ConnectionLostError, ProtocolError, SftpStatusError } from './errors.js';
-import { attributesOf, done, extendedData, handleOf, isEof, nameOf, namesOf } from './expect.js';
+import { attributesOf, done, extendedData, handleOf, isEof, namesOf, pathOf } from './expect.js';
 import {
   decodeLimits,
   decodeStatVfs,
@@ -68,7 +70,7 @@ export type { SftpHandle } from './handle.js';
 
 const log = logger('sftp');
 
-export interface SftpClientOptions {
+export interface SftpClientOptions extends ChannelOptions {
   /** Caps on what the server permits for one READ or WRITE, in bytes. */
   readonly maxRead?: number;
   readonly maxWrite?: number;
@@ -91,9 +93,12 @@ export class SftpClient {
    * says so when the server's login shell printed text; to give up waiting, destroy the stream.
    */
   static async connect(stream: Duplex, options: SftpClientOptions = {}): Promise<SftpClient> {
-    const channel = new SftpChannel(stream);
+    const channel = new SftpChannel(stream, options);
     const extensions = await channel.greet();
-    log('server extensions: %s', [...extensions.keys()].join(' ') || 'none');
+    log(
+      'server extensions: %s',
+      decodeText(ascii([...extensions.keys()].join(' ').slice(0, 4096))) || 'none',
+    );
     const client = new SftpClient(channel, extensions, boundLimits(null, options));
     if (client.has(LIMITS)) {
       const limits = await client
@@ -270,12 +275,12 @@ export class SftpClient {
 
   /** `~` and `~user` made absolute; needs expand-path@openssh.com. */
   expandPath(path: ByteString): Promise<ByteString> {
-    return this.#extended({ extension: EXPAND_PATH, path }, nameOf);
+    return this.#extended({ extension: EXPAND_PATH, path }, pathOf);
   }
 
   /** Needs home-directory. */
   homeDirectory(user: ByteString): Promise<ByteString> {
-    return this.#extended({ extension: HOME_DIRECTORY, username: user }, nameOf);
+    return this.#extended({ extension: HOME_DIRECTORY, username: user }, pathOf);
   }
 
   /**
@@ -309,7 +314,7 @@ export class SftpClient {
   }
 
   #name(type: Extract<PathRequestType, typeof SSH_FXP_REALPATH | typeof SSH_FXP_READLINK>, path: ByteString) {
-    return this.#channel.request({ type, path }, nameOf);
+    return this.#channel.request({ type, path }, pathOf);
   }
 
   async #opened(opening: Promise<SftpHandle>): Promise<SftpHandle> {
@@ -330,9 +335,9 @@ export class SftpClient {
 /** What the server permits (null: it did not say), within what this client can do and the options ask. */
 function boundLimits(limits: ServerLimits | null, options: SftpClientOptions): ServerLimits {
   const bound = (size: number | undefined, cap = MAX_DATA) =>
-    Math.max(1, Math.min(size || DEFAULT_DATA, cap, MAX_DATA));
+    Math.min(Math.max(MIN_DATA, size || DEFAULT_DATA), cap, MAX_DATA);
   return {
-    maxPacket: Math.min(limits?.maxPacket || DEFAULT_DATA, MAX_PACKET),
+    maxPacket: Math.min(Math.max(MIN_DATA, limits?.maxPacket || DEFAULT_DATA), MAX_PACKET),
     maxRead: bound(limits?.maxRead, options.maxRead),
     maxWrite: bound(limits?.maxWrite, options.maxWrite),
     maxHandles: limits?.maxHandles ?? 0,
@@ -340,8 +345,8 @@ function boundLimits(limits: ServerLimits | null, options: SftpClientOptions): S
 }
 
 function isUsable({ filename }: SftpName): boolean {
-  if (isValidName(filename)) return true;
+  if (isValidName(filename) && filename.length <= MAX_NAME) return true;
   if (filename !== '.' && filename !== '..')
-    log('dropped a name no directory can hold: %s', decodeText(filename));
+    log('dropped a name no directory can hold: %s', decodeText(ascii(filename.slice(0, MAX_NAME))));
   return false;
 }

@@ -105,5 +105,10 @@ export const MAX_PACKET = 256 * 1024;
 export const MAX_DATA = MAX_PACKET - 1024;
 /** What every version-3 server must take (section 3), in bytes of data. */
 export const DEFAULT_DATA = 32 * 1024;
+/** A server that states less than this for one READ or WRITE does not mean it, in bytes. */
+export const MIN_DATA = 4096;
+/** Longest name of a directory's entry, and longest path, that Linux can hand to a program, in bytes. */
+export const MAX_NAME = 1024;
+export const PATH_MAX = 4096;
 /** Longest frame accepted from a peer: a full packet and some slack for headers counted differently. */
 export const MAX_FRAME = MAX_PACKET + 1024;

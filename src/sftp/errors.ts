@@ -24,11 +24,17 @@ export class SftpStatusError extends Error {
   }
 }
 
+/** How a connection ended: by itself, by nonsense of the server, or because we gave up waiting for an answer. */
+export type LossKind = 'ended' | 'protocol' | 'unanswered';
+
 /** The connection ended; `cause` is the error of the stream or the `ProtocolError`, where there was one. */
 export class ConnectionLostError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
+  readonly kind: LossKind;
+
+  constructor(message: string, options: ErrorOptions & { readonly kind?: LossKind } = {}) {
     super(message, options);
     this.name = 'ConnectionLostError';
+    this.kind = options.kind ?? 'ended';
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Which errno a refusal means. SFTP version 3 answers most failures with "Failure", so what the server said
  * is compared with what it shows: `explain` asks it a few harmless questions (LSTAT, READDIR, statvfs),
- * those of one step at once. They cost time only after a failure. A question that fails leaves the first
+ * those of one step at once. They cost time only after a failure. A question that is refused leaves the first
  * guess of `status.ts`; the world may have changed meanwhile, so all of this is the best answer, not proof.
  */
 import type { ByteString } from '../base/bytes.js';
@@ -9,6 +9,7 @@ import { type ErrnoName, FsError } from '../base/errno.js';
 import { isDirectory, isSymlink } from '../base/mode.js';
 import { isWithin, NAME_MAX } from '../base/path.js';
 import {
+  PATH_MAX,
   SSH_FX_BAD_MESSAGE,
   SSH_FX_FAILURE,
   SSH_FX_NO_SUCH_FILE,
@@ -65,15 +66,22 @@ export interface FileOperation {
 /** What was tried, with the server's paths. */
 export type Operation = PathOperation | RenameOperation | LinkOperation | OpenOperation | FileOperation;
 
-/** PATH_MAX counts the NUL at the end. */
-const PATH_MAX = 4096;
-
-/** The `FsError` for anything that `client` threw when it tried `what`; one of those passes through. */
+/**
+ * The `FsError` for anything that `client` threw when it tried `what`. One of those passes through, and so does one
+ * that a question met with: while the server cannot be asked, nobody knows more.
+ */
 export async function explain(client: ProbedClient, error: unknown, what: Operation): Promise<FsError> {
   if (error instanceof FsError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  const code = error instanceof SftpStatusError ? await errnoFor(new Probe(client), error.code, what) : 'EIO';
-  return new FsError(code, `${what.op}: ${reason}`, { cause: error });
+  const explained = (code: ErrnoName) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    return new FsError(code, `${what.op}: ${reason}`, { cause: error });
+  };
+  if (!(error instanceof SftpStatusError)) return explained('EIO');
+  try {
+    return explained(await errnoFor(new Probe(client), error.code, what));
+  } catch (unasked) {
+    return unasked instanceof FsError ? unasked : explained('EIO');
+  }
 }
 
 async function errnoFor(probe: Probe, code: number, what: Operation): Promise<ErrnoName> {
@@ -246,7 +254,7 @@ async function whyFailed(probe: Probe, what: Operation): Promise<ErrnoName | nul
     case 'setstat':
       return (await isReadOnlyAt(probe, what.path)) ? 'EROFS' : null;
     case 'opendir':
-      return probe.isOutOfHandles() ? 'EMFILE' : null;
+      return (await probe.isOutOfHandles()) ? 'EMFILE' : null;
     case 'lstat':
     case 'statvfs':
     case 'fstat':
@@ -292,7 +300,7 @@ async function whyOpenFailed(probe: Probe, what: OpenOperation): Promise<ErrnoNa
   const [link, file] = await Promise.all([probe.lstat(what.path), probe.stat(what.path)]);
   if (what.exclusive && link !== null) return 'EEXIST';
   if (what.write && file !== null && isDirectory(file.permissions ?? 0)) return 'EISDIR';
-  if (probe.isOutOfHandles()) return 'EMFILE';
+  if (await probe.isOutOfHandles()) return 'EMFILE';
   if (what.create && file === null) return probe.whyFull(serverParent(what.path));
   return what.write && (await probe.isReadOnly(what.path)) ? 'EROFS' : null;
 }

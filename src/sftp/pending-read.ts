@@ -2,7 +2,8 @@
  * A READ that waits for its reply. The data of the reply goes from the chunks it comes in straight into the
  * caller's memory; a buffer per reply in between would keep the garbage collector busier than the copy.
  */
-import { ProtocolError } from './errors.js';
+import { SSH_FX_FAILURE } from './constants.js';
+import { ProtocolError, SftpStatusError } from './errors.js';
 import { isEof, refuse } from './expect.js';
 import type { PacketSink } from './frames.js';
 import type { Waiter } from './pending.js';
@@ -12,6 +13,7 @@ export class PendingRead implements Waiter, PacketSink {
   readonly #targets: readonly Uint8Array[];
   readonly #resolve: (length: number) => void;
   readonly fail: (error: Error) => void;
+  readonly isLong = false;
   /** Bytes of data that the reply carries, and how many of them came. */
   #length = 0;
   #filled = 0;
@@ -53,8 +55,11 @@ export class PendingRead implements Waiter, PacketSink {
     }
   }
 
+  /** No data and no end of the file: taken for the end, it would cut the file off there in silence. */
   end(): void {
-    this.#resolve(this.#length);
+    if (this.#length === 0 && totalLength(this.#targets) > 0) {
+      this.fail(new SftpStatusError(SSH_FX_FAILURE, 'no data, and not the end of the file'));
+    } else this.#resolve(this.#length);
   }
 
   /** For a reply without data. */

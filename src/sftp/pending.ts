@@ -9,11 +9,14 @@ export interface Waiter {
   /** Takes the reply; throws `ProtocolError` when it is of a type that cannot answer the request. */
   settle(reply: Reply): void;
   fail(error: Error): void;
+  /** May the reply take long because the request does (`deadline.ts`)? */
+  readonly isLong: boolean;
 }
 
 export class PendingRequests {
   readonly #waiters = new Map<number, Waiter>();
   #next: number;
+  #answered = 0;
 
   /** `first`: the id to begin with, 0 to 2^32 - 1. */
   constructor(first = 0) {
@@ -22,6 +25,17 @@ export class PendingRequests {
 
   get size(): number {
     return this.#waiters.size;
+  }
+
+  /** How many waiters were taken. */
+  get answered(): number {
+    return this.#answered;
+  }
+
+  /** Who waits longest. */
+  oldest(): { readonly id: number; readonly waiter: Waiter } | undefined {
+    for (const [id, waiter] of this.#waiters) return { id, waiter };
+    return undefined;
   }
 
   /** An id that no request in flight has. */
@@ -43,7 +57,7 @@ export class PendingRequests {
   /** Removes and answers the waiter of `id`; undefined when none waits. */
   take(id: number): Waiter | undefined {
     const waiter = this.#waiters.get(id);
-    this.#waiters.delete(id);
+    if (this.#waiters.delete(id)) this.#answered += 1;
     return waiter;
   }
 

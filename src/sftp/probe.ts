@@ -1,13 +1,14 @@
 /**
  * The questions `explain.ts` asks a server about a failure that has happened. None changes anything; one
- * that fails itself answers null, or false.
+ * that the server refuses answers null, or false.
  */
 import { ascii, type ByteString } from '../base/bytes.js';
-import type { ErrnoName } from '../base/errno.js';
+import { type ErrnoName, FsError } from '../base/errno.js';
 import { isDirectory, isSymlink } from '../base/mode.js';
 import type { SftpAttributes } from './attributes.js';
 import type { SftpClient } from './client.js';
-import { STATVFS } from './constants.js';
+import { SSH_FX_FAILURE, STATVFS } from './constants.js';
+import { SftpStatusError } from './errors.js';
 import { ST_RDONLY, type StatVfs } from './extensions.js';
 
 /** As much of a client as the questions need. */
@@ -70,7 +71,8 @@ export class Probe {
         if (names.length > 0) return true;
       }
       return null;
-    } catch {
+    } catch (error) {
+      if (error instanceof FsError) throw error;
       return null;
     } finally {
       await orNull(this.#client.close(handle));
@@ -100,10 +102,22 @@ export class Probe {
     return a !== null && b !== null && a.fsid !== b.fsid;
   }
 
-  /** Whether this client holds about as many handles as the server says it gives. */
-  isOutOfHandles(): boolean {
-    const most = this.#client.limits.maxHandles;
-    return most > 0 && this.#client.openHandles >= most - Math.min(HANDLE_MARGIN, most / 8);
+  /**
+   * Whether the server has no handle left for this client: it holds about as many as the server says it gives, or
+   * the server fails to open even the login directory (its limit may have been lowered, or it does not say).
+   */
+  async isOutOfHandles(): Promise<boolean> {
+    const { limits, openHandles } = this.#client;
+    const most = limits.maxHandles;
+    if (most > 0 && openHandles >= most - Math.min(HANDLE_MARGIN, most / 8)) return true;
+    if (openHandles === 0) return false;
+    try {
+      await orNull(this.#client.close(await this.#client.opendir(ascii('.'))));
+      return false;
+    } catch (error) {
+      if (error instanceof FsError) throw error;
+      return error instanceof SftpStatusError && error.code === SSH_FX_FAILURE;
+    }
   }
 
   /** Why `path` does not resolve: ENOENT, ENOTDIR (a file where a directory must be) or ELOOP. */
@@ -136,6 +150,10 @@ export class Probe {
   }
 }
 
+/** An errno is no answer of the server: it could not be asked, which is what the program has to hear then. */
 function orNull<T>(promise: Promise<T>): Promise<T | null> {
-  return promise.catch(() => null);
+  return promise.catch((error: unknown) => {
+    if (error instanceof FsError) throw error;
+    return null;
+  });
 }

@@ -51,12 +51,12 @@ sys.stdin.readline()`;
   return { child, says };
 }
 
-it('what a killed program wrote when the server was gone is named by unmount, once, with 72', async () => {
-  const mount = await remora.mount(sshd, disk);
+it('what a killed program wrote when the server was gone is named by unmount with 72, and is given up only by force', async () => {
+  const mount = await remora.mount(sshd, disk, { options: ['timeout=1'] });
   const { child, says } = writer(join(mount.directory, 'lost'), 'x'.repeat(50_000));
   await says('open');
-  await endProcesses([...(await sshd.sessions())], 'SIGKILL');
-  await until('the loss to be noticed', async () => (await mount.status()).state === 'disconnected');
+  await sshd.stop();
+  await until('the loss to be noticed', async () => (await mount.status()).link.state !== 'connected');
   child.stdin?.write('\n');
   await says('written');
   const gone = once(child, 'exit');
@@ -65,8 +65,11 @@ it('what a killed program wrote when the server was gone is named by unmount, on
   const first = await remora.run(['unmount', mount.directory]);
   expect(first).toMatchObject({ code: 72 });
   expect(first.stderr).toMatch(/lost: 48\.8 KiB/);
-  const second = await remora.run(['unmount', mount.directory]);
-  expect(second).toMatchObject({ code: 0, stderr: '' });
+  expect((await mount.status()).pid).toBe(mount.pid);
+  const second = await remora.run(['unmount', '--force', mount.directory]);
+  expect(second).toMatchObject({ code: 72 });
+  expect(second.stderr).toMatch(/lost: 48\.8 KiB/);
+  await mount.ended();
 });
 
 it('a foreground mount whose messages nobody reads any more sends its data and ends all the same', async () => {

@@ -152,32 +152,25 @@ describe('signals and accidents', () => {
     await mount.ended();
   });
 
-  it('a daemon that was killed leaves a dead mount: refused as 15, listed, and removed by unmount', async () => {
-    const mount = await remora.mount(sshd, disk);
+  it('a daemon that was killed with nobody to clean up leaves a dead mount: listed, and removed by unmount', async () => {
+    const mount = await remora.mount(sshd, disk, { options: ['no_auto_unmount'] });
     await endProcesses([mount.pid], 'SIGKILL');
-    if ((await mountAt(mount.directory)) !== null) {
-      const source = `${sshd.user}@${sshd.host}:${disk}`;
-      const again = await remora.run([source, mount.directory, ...(await remora.login(sshd))]);
-      expect(again.code).toBe(15);
-      expect(again.stderr).toContain('unmount');
-      const [row] = await remora.listed();
-      expect(row).toMatchObject({ mountpoint: mount.directory, state: 'dead' });
-      expect(await remora.run(['unmount', mount.directory])).toMatchObject({ code: 0 });
-    }
+    await until('a dead mount', async () => (await remora.listed())[0]?.state === 'dead');
+    expect(await remora.run(['unmount', mount.directory])).toMatchObject({ code: 0 });
     expect(await mountAt(mount.directory)).toBe(null);
     expect(await remora.listed()).toEqual([]);
   });
 
-  it('a lost connection: errors instead of hanging, listed as disconnected, unmounted at once', async () => {
+  it('a server that is gone: errors in time instead of hanging, listed as such, unmounted at once', async () => {
     const server = await Sshd.start(scope);
-    const mount = await remora.mount(server, disk);
+    const mount = await remora.mount(server, disk, { options: ['timeout=1'] });
     expect(await readFile(join(mount.directory, 'hello'), 'utf8')).toBe('from the server\n');
     await server.stop();
-    await until('the loss to be noticed', async () => (await mount.status()).state === 'disconnected');
+    await until('the loss to be noticed', async () => (await mount.status()).link.state !== 'connected');
     const listing = await run('ls', [join(mount.directory, 'never-seen')], { timeout: 20_000 });
     expect(listing.code).not.toBe(0);
-    expect(listing.stderr).toMatch(/error|not connected|timed out/i);
-    expect((await remora.run(['list'])).stdout).toContain('disconnected');
+    expect(listing.stderr).toMatch(/timed out/i);
+    expect((await remora.run(['list'])).stdout).toMatch(/offline|connecting/);
     const begun = performance.now();
     expect((await remora.run(['unmount', mount.directory])).code).toBe(0);
     expect(performance.now() - begun).toBeLessThan(10_000);
@@ -186,15 +179,17 @@ describe('signals and accidents', () => {
 
   it('a stopped server: what could not be sent is 72 and named, and --force gives it up', async () => {
     const server = await Sshd.start(scope);
-    const mount = await remora.mount(server, disk);
+    const mount = await remora.mount(server, disk, { options: ['timeout=1'] });
     const pid = await squatter(mount.directory, 'lost-file', 'before');
     await server.stop();
-    await until('the loss to be noticed', async () => (await mount.status()).state === 'disconnected');
+    await until('the loss to be noticed', async () => (await mount.status()).link.state !== 'connected');
     const refused = await remora.run(['unmount', mount.directory]);
     // Small writes may have reached the server before it went; then the mount is merely in use.
     expect([71, 72]).toContain(refused.code);
     if (refused.code === 72) expect(refused.stderr).toContain('lost-file');
-    expect((await remora.run(['unmount', '--force', mount.directory])).code).toBe(0);
+    expect((await remora.run(['unmount', '--force', mount.directory])).code).toBe(
+      refused.code === 72 ? 72 : 0,
+    );
     await mount.ended();
     await endProcesses([pid], 'SIGKILL');
   });

@@ -162,6 +162,25 @@ describe('ends', () => {
   });
 });
 
+describe('a close that waits for a stalled server', () => {
+  it.each([
+    ['ends when the program is killed', 'SIGKILL'],
+    ['ends with a signal that the program handles', 'SIGINT'],
+  ] as const)('%s', async (_name, signal) => {
+    const mounted = await MountedMemory.serve(scope);
+    const code = 'import os, sys; os.close(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY))';
+    const { pid } = start('python3', ['-c', code, join(mounted.mountpoint, 'unclosed')], {
+      env: scope.environment,
+    });
+    if (pid === undefined) throw new Error('python3 did not start');
+    onTestFinished(() => endProcesses([pid], 'SIGKILL'));
+    await until('the close', async () => (await mounted.requests())('CREATE') > 0);
+    process.kill(pid, signal);
+    await mounted.command('stall');
+    await until('the program to end', async () => !(await isAlive(pid)), 5_000);
+  });
+});
+
 describe('the device', () => {
   /** Milliseconds of processor time that a process has used, in clock ticks of 10 ms (proc(5)). */
   async function processorTime(pid: number): Promise<number> {

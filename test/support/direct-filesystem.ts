@@ -17,7 +17,10 @@ import { FileSystem } from '../../src/fs/filesystem.js';
 import type { Identity } from '../../src/fs/identity.js';
 import type { KernelCache } from '../../src/fs/operations.js';
 import type { FsOptions } from '../../src/fs/options.js';
+import { RecoveringClient } from '../../src/recovery/client.js';
+import { Session, type SessionSettings } from '../../src/recovery/session.js';
 import { SftpClient } from '../../src/sftp/client.js';
+import { ConnectionLostError } from '../../src/sftp/errors.js';
 
 export const path = (text: string): Path => text as Path;
 
@@ -41,6 +44,7 @@ export class ManualClock implements Clock {
 
 export interface DirectFileSystem {
   readonly fs: FileSystem;
+  readonly link: DirectLink;
   readonly clock: ManualClock;
   /** The served directory. */
   readonly disk: string;
@@ -76,13 +80,29 @@ export interface Connection {
   readonly lanes?: number;
   /** Bytes of a READ at most. */
   readonly maxRead?: number;
+  /** Milliseconds that a call waits for a lost server. */
+  readonly timeout?: number;
+  readonly recovery?: Partial<Pick<SessionSettings, 'reconnect' | 'reconnectMax'>>;
+}
+
+/** What carries the file system: a stream in memory that a test may cut, and others that may be had after it. */
+export interface DirectLink {
+  readonly session: Session;
+  /** Ends the stream at once, in the middle of whatever is under way. */
+  cut(): void;
+  /** Why no further one can be had; null when one can. */
+  refusal: Error | null;
+  tries: number;
+  /** Opens another one. */
+  open(): Promise<SftpClient>;
+  readonly reports: string[];
 }
 
 /** Ends with the test that asked for it, which fails when it left files, unwritten or lent data behind. */
 export async function openDirect(
   options: Partial<FsOptions> = {},
   identity: Partial<Identity> = {},
-  { extensions, coalesced = false, lanes = 0, maxRead }: Connection = {},
+  { extensions, coalesced = false, lanes = 0, maxRead, timeout = 60_000, recovery = {} }: Connection = {},
 ): Promise<DirectFileSystem> {
   const disk = await mkdtemp(join(tmpdir(), 'remora-direct-'));
   const [plain, far] = duplexPair();
@@ -104,10 +124,38 @@ export async function openDirect(
   const forgotten: string[] = [];
   const before = new Map<string, () => Promise<void> | void>();
   const after = new Map<string, () => Promise<void>>();
-  const watched = watch(client, requests, before, after);
   const clock = new ManualClock();
+  const streams = [near];
+  const link: DirectLink = {
+    refusal: null,
+    reports: [],
+    tries: 0,
+    open: async () => {
+      link.tries += 1;
+      if (link.refusal !== null) throw link.refusal;
+      const [ours, theirs] = duplexPair();
+      streams.push(ours);
+      sessions.push(new SftpSession(theirs, service));
+      return watch(await SftpClient.connect(ours, limits), requests, before, after);
+    },
+    session: new Session(watch(client, requests, before, after), {
+      open: () => link.open(),
+      needsPerson: (error) => error instanceof Error && error.message === 'who are you?',
+      reconnect: true,
+      reconnectMax: 0,
+      clock,
+      report: (text) => link.reports.push(text),
+      random: () => 1,
+      ...recovery,
+    }),
+    cut: () => streams.at(-1)?.destroy(),
+  };
   const fs = new FileSystem({
-    client: watched,
+    client: new RecoveringClient(link.session, client, {
+      clock,
+      timeout,
+      report: (text) => link.reports.push(text),
+    }),
     bulk: { clients: further, want: () => undefined },
     root: ascii('/'),
     options: { ...fsOptions(parseMountOptions([])), ...options },
@@ -130,7 +178,38 @@ export async function openDirect(
       throw new Error(`left open: ${openFiles} files, ${dirtyBytes} bytes`);
     await expect.poll(() => fs.status().lentBytes).toBe(0);
   });
-  return { fs, further, laneRequests, beforeLane, clock, disk, requests, forgotten, before, after };
+  return { fs, link, further, laneRequests, beforeLane, clock, disk, requests, forgotten, before, after };
+}
+
+/** The connection goes before the server has seen the next request of that name. */
+export function cutBefore({ before, link }: DirectFileSystem, request: string): void {
+  before.set(request, async () => {
+    before.delete(request);
+    link.cut();
+    throw new ConnectionLostError('cut before it was sent');
+  });
+}
+
+/** The server carries out the next request of that name, and its answer is lost with the connection. */
+export function cutAfter({ after, link }: DirectFileSystem, request: string): void {
+  after.set(request, async () => {
+    after.delete(request);
+    link.cut();
+    throw new ConnectionLostError('cut before the answer');
+  });
+}
+
+/** The client of a mount over one that is never replaced. */
+export function unrecovered(client: SftpClient, clock: Clock): RecoveringClient {
+  const session = new Session(client, {
+    open: () => Promise.reject(new Error('there is no other')),
+    needsPerson: () => false,
+    reconnect: false,
+    reconnectMax: 0,
+    clock,
+    report: () => undefined,
+  });
+  return new RecoveringClient(session, client, { clock, timeout: 0, report: () => undefined });
 }
 
 /** Milliseconds by which a lane may lag, in each direction. */

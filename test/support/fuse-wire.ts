@@ -58,6 +58,7 @@ export interface Reply {
 export class RecordingTransport implements Transport {
   readonly replies: Reply[] = [];
   readonly notifications: Buffer[] = [];
+  aborted = false;
   /** What `reply` answers: false plays a kernel that waits no longer. */
   accepts = true;
 
@@ -75,6 +76,10 @@ export class RecordingTransport implements Transport {
   notify(message: Buffer): Promise<void> {
     this.notifications.push(message);
     return Promise.resolve();
+  }
+
+  abort(): void {
+    this.aborted = true;
   }
 
   /** The only reply to `unique`; throws when there is none or more than one. */

@@ -2,12 +2,12 @@
  * A process that serves a tiny filesystem from memory, for tests of the kernel driver: the process that serves
  * a mount never touches it. Takes the directory of the built program and the options of `mountFuse` as JSON,
  * says `ready METHOD` when the kernel has agreed, and `done REASON STATS` when the mount is gone. `/stall` never
- * answers a read, and a name that begins with `hang` no lookup; `/zero` is 1 GiB of zeros and `/sink` swallows what
+ * answers a read, a name that begins with `hang` no lookup, one that begins with `unclosed` no flush; `/zero` is 1 GiB of zeros and `/sink` swallows what
  * is written, at no cost, to measure the driver alone. Attributes are trusted for ever below `/trusted`.
  *
  * Between the two, lines on standard input are commands, `[NAME, ...ARGUMENTS]` in JSON, each answered by one line
  * `answer JSON`: `stats`; `foreign PATH TEXT`, which writes a file as somebody else would, with the kernel told
- * nothing; `invalidate METHOD PATH`, a call of `KernelCache`; `exit`, at once and with the mount still there.
+ * nothing; `stall`, from which on the server counts as stalled; `invalidate METHOD PATH`, a call of `KernelCache`; `exit`, at once and with the mount still there.
  */
 import { createInterface } from 'node:readline';
 
@@ -147,7 +147,9 @@ const operations = {
     file.data.set(data, offset);
     return data.length;
   },
-  flush: async () => undefined,
+  flush: async (handle) => {
+    if (handles.get(handle)?.path.startsWith('unclosed')) return new Promise(() => undefined);
+  },
   fsync: async () => undefined,
   release: async (handle) => void handles.delete(handle),
   statfs: async () => ({
@@ -192,11 +194,15 @@ const operations = {
 
 try {
   const mounted = await mountFuse(JSON.parse(options));
-  const session = serveFuse({ fd: mounted.fd, operations });
+  let isStalled = false;
+  const session = serveFuse({ fd: mounted.fd, operations, isStalled: () => isStalled });
   const unmount = () => mounted.unmount({ lazy: true }).catch((error) => console.error(error.message));
   process.on('SIGTERM', unmount);
   const commands = {
     stats: () => session.stats(),
+    stall: () => {
+      isStalled = true;
+    },
     foreign: (path, text) => {
       if (!files.has(path)) files.set(path, makeFile(S_IFREG | 0o644));
       fileAt(path).data = Buffer.from(text);

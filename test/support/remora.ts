@@ -7,7 +7,8 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
-import { inject } from 'vitest';
+import type { LinkStatus } from '../../src/recovery/session.js';
+import type { Stage } from './global-setup.js';
 import { endProcesses, isAlive, mountAt, waitForUnmount } from './processes.js';
 import { type Finished, type Identity, type RunOptions, run, until } from './run.js';
 import type { Scope } from './scope.js';
@@ -19,6 +20,7 @@ export interface MountStatus {
   readonly mountpoint: string;
   readonly state: string;
   readonly pid: number;
+  readonly link: LinkStatus;
   readonly connections: number;
   readonly lanes: number;
   readonly filesystem: unknown;
@@ -32,6 +34,19 @@ export interface MountRequest {
   readonly args?: readonly string[];
   /** Name of the mount point's directory; a new one when absent. */
   readonly name?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Node and the program's main file. */
+export type Program = readonly [node: string, main: string];
+
+const BUILT: Program = [process.execPath, resolve(import.meta.dirname, '..', '..', 'dist', 'cli', 'main.js')];
+
+/** Only the test runner knows the stage, and this file is of use without it. */
+async function stagedProgram(): Promise<Program> {
+  const { inject } = await import('vitest');
+  const stage: Stage = inject('stage');
+  return [stage.node, join(stage.directory, 'dist', 'cli', 'main.js')];
 }
 
 /** Gauges that have to be zero once nobody uses a mount any more. */
@@ -49,25 +64,23 @@ export class Remora {
   readonly scope: Scope;
   readonly home: string;
   readonly as: Identity | undefined;
-  readonly program: readonly [string, string];
+  readonly program: Program;
   #mountpoints = 0;
 
-  private constructor(scope: Scope, home: string, as: Identity | undefined) {
-    const stage = inject('stage');
+  private constructor(scope: Scope, home: string, as: Identity | undefined, program: Program) {
     this.scope = scope;
     this.home = home;
     this.as = as;
-    this.program = as
-      ? [stage.node, join(stage.directory, 'dist', 'cli', 'main.js')]
-      : [process.execPath, resolve(import.meta.dirname, '..', '..', 'dist', 'cli', 'main.js')];
+    this.program = program;
   }
 
-  static async create(scope: Scope, as?: Identity): Promise<Remora> {
+  /** @param program what to run; the checkout's build, or for another user the stage's, when absent. */
+  static async create(scope: Scope, as?: Identity, program?: Program): Promise<Remora> {
     const home = await scope.makeDirectory(
       `h-${as?.name ?? 'own'}-${Math.random().toString(36).slice(2, 6)}`,
       as,
     );
-    return new Remora(scope, home, as);
+    return new Remora(scope, home, as, program ?? (as ? await stagedProgram() : BUILT));
   }
 
   get environment(): Record<string, string> {
@@ -105,13 +118,9 @@ export class Remora {
   async mount(server: Server, directory: string, request: MountRequest = {}): Promise<Mounted> {
     const mountpoint = await this.mountpoint(request.name);
     const options = (request.options ?? []).flatMap((option) => ['-o', option]);
-    const finished = await this.run([
-      `${server.user}@${server.host}:${directory}`,
-      mountpoint,
-      ...(await this.login(server)),
-      ...options,
-      ...(request.args ?? []),
-    ]);
+    const source = `${server.user}@${server.host}:${directory}`;
+    const args = [source, mountpoint, ...(await this.login(server)), ...options, ...(request.args ?? [])];
+    const finished = await this.run(args, request.env ? { env: request.env } : {});
     if (finished.code !== 0) throw new Error(`mount: exit code ${finished.code}: ${finished.stderr}`);
     assert.equal(finished.stderr, '', 'a mount is silent');
     assert.ok(await mountAt(mountpoint), `${mountpoint} is mounted when the command returns`);

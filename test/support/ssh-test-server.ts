@@ -1,5 +1,6 @@
 /** An SSH server inside the test process, on loopback: what it accepts and how it misbehaves is up to the test. */
 import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import ssh2, { type AuthContext, type AuthenticationType, type Connection } from 'ssh2';
 
 const { generateKeyPairSync, parseKey } = ssh2.utils;
@@ -19,8 +20,8 @@ export interface TestServerOptions {
   readonly banner?: string;
   /** A free one unless given. */
   readonly port?: number;
-  /** What the sftp subsystem does; the default sends back what it gets. */
-  readonly subsystem?: 'echo' | 'refuse' | 'silent' | 'complain';
+  /** What the sftp subsystem does; the default sends back what it gets, a function takes the channel over. */
+  readonly subsystem?: 'echo' | 'refuse' | 'silent' | 'complain' | ((channel: Duplex) => void);
 }
 
 export interface TestServer {
@@ -74,7 +75,8 @@ export async function startSshServer(options: TestServerOptions): Promise<TestSe
     client.on('session', (acceptSession) => {
       const session = acceptSession();
       session.on('subsystem', (accept, reject) => {
-        if (options.subsystem === 'refuse') reject();
+        if (typeof options.subsystem === 'function') options.subsystem(accept());
+        else if (options.subsystem === 'refuse') reject();
         else if (options.subsystem !== 'silent') serve(accept(), options.subsystem === 'complain');
       });
       session.on('exec', (accept, _reject, info) => {

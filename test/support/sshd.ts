@@ -9,7 +9,7 @@ import { connect, createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { programPath } from './packages.js';
-import { descendants, endProcesses } from './processes.js';
+import { descendants, endProcesses, isAlive } from './processes.js';
 import { start, until } from './run.js';
 import type { Scope } from './scope.js';
 import { makeKey, type Server, writeKnownHosts } from './server.js';
@@ -32,15 +32,28 @@ export class Sshd implements Server {
   readonly user: string;
   readonly keyFile: string;
   readonly knownHosts: string;
-  readonly #child: ChildProcess;
+  /** The private host key, read whenever the server starts. */
+  readonly hostKey: string;
+  readonly #serve: () => Promise<ChildProcess | null>;
   readonly #log: string[];
+  #child: ChildProcess;
+  /** Processes of sessions that have outlived their listener. */
+  readonly #orphans = new Set<number>();
 
-  private constructor(server: Server, child: ChildProcess, log: string[]) {
+  private constructor(
+    server: Server,
+    hostKey: string,
+    child: ChildProcess,
+    serve: () => Promise<ChildProcess | null>,
+    log: string[],
+  ) {
     this.port = server.port;
     this.user = server.user;
     this.keyFile = server.keyFile;
     this.knownHosts = server.knownHosts;
+    this.hostKey = hostKey;
     this.#child = child;
+    this.#serve = serve;
     this.#log = log;
   }
 
@@ -71,18 +84,15 @@ export class Sshd implements Server {
         'PrintMotd no',
         'UseDNS no',
         'LogLevel VERBOSE',
+        // As in a shell below another one: bash then leaves out the login's ~/.bashrc, which may do anything.
+        'SetEnv SHLVL=1',
         ...subsystem,
       ];
       await writeFile(config, `${replaced(lines, options.config ?? []).join('\n')}\n`);
-      const child = start(await programPath('sshd'), ['-D', '-e', '-f', config], { env: scope.environment });
       const log: string[] = [];
-      child.stderr?.on('data', (chunk: Buffer) => log.push(chunk.toString('utf8')));
-      const listening = await until(
-        'sshd to listen',
-        async () => (child.exitCode !== null ? 'ended' : (await accepts(port)) && 'listening'),
-        10_000,
-      );
-      if (listening === 'listening' && child.exitCode === null) {
+      const serve = () => listen(config, port, scope.environment, log);
+      const child = await serve();
+      if (child !== null) {
         const knownHosts = await writeKnownHosts(
           join(directory, 'known_hosts'),
           HOST,
@@ -90,7 +100,7 @@ export class Sshd implements Server {
           await readFile(`${hostKey}.pub`, 'utf8'),
         );
         const user = options.user ?? userInfo().username;
-        const sshd = new Sshd({ host: HOST, port, user, keyFile, knownHosts }, child, log);
+        const sshd = new Sshd({ host: HOST, port, user, keyFile, knownHosts }, hostKey, child, serve, log);
         scope.defer('sshd', () => sshd.stop());
         return sshd;
       }
@@ -106,15 +116,49 @@ export class Sshd implements Server {
 
   /** Pids of the processes that serve sessions. */
   async sessions(): Promise<readonly number[]> {
-    return this.#child.pid === undefined ? [] : descendants(this.#child.pid);
+    const { pid } = this.#child;
+    const roots = pid === undefined ? [...this.#orphans] : [pid, ...this.#orphans];
+    const below = (await Promise.all(roots.map(descendants))).flat();
+    for (const orphan of this.#orphans) if (!(await isAlive(orphan))) this.#orphans.delete(orphan);
+    return [...new Set([...this.#orphans, ...below])];
+  }
+
+  /** Ends the listener, as a stopped service does: sessions go on, new connections are refused. */
+  async halt(): Promise<void> {
+    const { pid } = this.#child;
+    if (pid === undefined) return;
+    for (const session of await this.sessions()) this.#orphans.add(session);
+    await endProcesses([pid], 'SIGKILL');
+  }
+
+  /** Listens again on the same port, with whatever host key is there now. */
+  async resume(): Promise<void> {
+    // Somebody's outgoing connection may have the port for a moment.
+    this.#child = await until(`sshd to listen on ${this.port} again`, this.#serve);
   }
 
   async stop(): Promise<void> {
+    const sessions = await this.sessions();
     const { pid } = this.#child;
-    if (pid === undefined) return;
-    const sessions = await descendants(pid);
-    await endProcesses([pid, ...sessions]);
+    await endProcesses(pid === undefined ? sessions : [pid, ...sessions]);
   }
+}
+
+/** Starts the server; null when it ended instead of listening. */
+async function listen(
+  config: string,
+  port: number,
+  env: Readonly<Record<string, string>>,
+  log: string[],
+): Promise<ChildProcess | null> {
+  const child = start(await programPath('sshd'), ['-D', '-e', '-f', config], { env });
+  child.stderr?.on('data', (chunk: Buffer) => log.push(chunk.toString('utf8')));
+  const listening = await until(
+    'sshd to listen',
+    async () => (child.exitCode !== null ? 'ended' : (await accepts(port)) && 'listening'),
+    10_000,
+  );
+  return listening === 'listening' && child.exitCode === null ? child : null;
 }
 
 /** `lines` without the keywords that `others` set, and `others`. */

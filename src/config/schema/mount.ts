@@ -1,5 +1,5 @@
 /** The mount as the kernel and mount(8) see it. */
-import { flag, type Options, text } from '../kinds.js';
+import { choice, flag, type Options, text } from '../kinds.js';
 
 export const MOUNT = {
   readOnly: flag({
@@ -55,6 +55,13 @@ export const MOUNT = {
     fallback: false,
     help: 'Allow a mount point that is not empty.',
   }),
+  autoUnmount: flag({
+    group: 'Mount',
+    names: ['auto_unmount'],
+    off: ['no_auto_unmount'],
+    fallback: true,
+    help: 'Take the mount away when the process that serves it is killed.',
+  }),
   fsname: text({
     group: 'Mount',
     names: ['fsname'],
@@ -75,6 +82,14 @@ export const MOUNT = {
     placeholder: 'DIR',
     fallback: null,
     help: 'Directory below the source to mount instead (as with modules=subdir).',
+  }),
+  containSymlinks: choice({
+    group: 'Mount',
+    names: ['contain_symlinks'],
+    choices: ['none', 'relative', 'share', 'strict'],
+    words: { contain_symlinks: 'strict', no_contain_symlinks: 'none' },
+    fallback: 'relative',
+    help: 'Symbolic links that may be followed. none: all. relative: not those that climb out of the mounted directory. share: only those that provably stay within it. strict: of these, the relative ones.',
   }),
   disableHardlink: flag({
     group: 'Mount',

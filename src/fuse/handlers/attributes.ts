@@ -36,10 +36,9 @@ export const setattr: Handler = async (state, header, reader) => {
 
 export const readlink: Handler = async (state, header) => {
   const node = nodeOf(state, header.nodeid);
-  const target = await state.gate.using(
-    () => pathOf(state, node),
-    (path) => state.operations.readlink(path),
-  );
+  // A target that is good in one directory may lead out of the mount from one less deep.
+  const path = () => state.nodes.shallowestPathOf(node) ?? pathOf(state, node);
+  const target = await state.gate.using(path, (path) => state.operations.readlink(path));
   return payload(toBuffer(target));
 };
 

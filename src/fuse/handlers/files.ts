@@ -72,6 +72,7 @@ export const create: Handler = async (state, header, reader) => {
       return [entry, openOut(created)];
     },
     abandon: () => {
+      state.dropEntry(parent, name);
       state.open.removeFile(created.handle);
       void state.operations.release(created.handle);
     },
@@ -96,10 +97,11 @@ export const read: Handler = async (state, _header, reader) => {
   return { deliver: () => clampChunks(parts, size), finish: release };
 };
 
-export const write: Handler = async (state, _header, reader) => {
+export const write: Handler = async (state, header, reader) => {
   const { fh, offset, writeFlags, data } = decode(reader, readWriteIn);
   const fromPageCache = (writeFlags & FUSE_WRITE_CACHE) !== 0;
-  return payload(writeOut(await state.operations.write(fh, offset, data, { fromPageCache })));
+  const isWanted = () => state.isPending(header.unique);
+  return payload(writeOut(await state.operations.write(fh, offset, data, { fromPageCache, isWanted })));
 };
 
 export const flush: Handler = async (state, _header, reader) => {

@@ -54,7 +54,10 @@ async function make(
   const parent = nodeOf(state, header.nodeid);
   const made = await state.gate.using(() => childPath(state, parent, name), call);
   state.nodes.unlink(parent, name);
-  return { deliver: () => [deliverEntry(state, parent, name, made).entry] };
+  return {
+    deliver: () => [deliverEntry(state, parent, name, made).entry],
+    abandon: () => state.dropEntry(parent, name),
+  };
 }
 
 export const mkdir: Handler = async (state, header, reader) => {
@@ -87,7 +90,7 @@ async function remove(
       state.nodes.remove(parent, name);
     },
   );
-  return DONE;
+  return { ...DONE, abandon: () => state.dropEntry(parent, name) };
 }
 
 export const unlink: Handler = async (state, header, reader) =>
@@ -109,9 +112,17 @@ async function doRename(state: State, header: InHeader, args: RenameIn): Promise
     async () => {
       await state.operations.rename(oldPath(), newPath(), { noReplace });
       state.nodes.rename(from, args.oldname, to, args.newname);
+      const moved = state.nodes.child(to, args.newname);
+      if (moved !== undefined) state.dropTargets(moved);
     },
   );
-  return DONE;
+  return {
+    ...DONE,
+    abandon: () => {
+      state.dropEntry(from, args.oldname);
+      state.dropEntry(to, args.newname);
+    },
+  };
 }
 
 export const rename: Handler = async (state, header, reader) =>
@@ -130,10 +141,12 @@ export const link: Handler = async (state, header, reader) => {
     (path) => state.operations.link(path, childPath(state, parent, newname)),
   );
   state.nodes.link(node, parent, newname);
+  state.dropTargets(node);
   return {
     deliver: () => {
       state.nodes.lookupAgain(node);
       return [entryOut({ nodeid: node.id, ino: node.ino, ...stat })];
     },
+    abandon: () => state.dropEntry(parent, newname),
   };
 };

@@ -23,6 +23,12 @@ export interface State {
   readonly gate: PathGate;
   /** Makes the kernel ask for the attributes of a node anew; never rejects. */
   dropAttributes(nodeid: number): Promise<void>;
+  /** Does a program still wait for the request? */
+  isPending(unique: number): boolean;
+  /** Makes the kernel ask for a name anew. */
+  dropEntry(parent: Node, name: ByteString): void;
+  /** Makes the kernel ask anew for the targets of the symbolic links at and below a node that got another name. */
+  dropTargets(node: Node): void;
 }
 
 export interface Completion {

@@ -12,28 +12,28 @@ import { MountError } from './errors.js';
 
 const log = logger('fuse:mount');
 
-/** Distributions put it here, and a service's PATH may lack them. */
-const SYSTEM_PATH = ['/usr/bin', '/bin', '/usr/local/bin', '/usr/sbin', '/sbin'];
+/** Distributions put programs here, and a service's PATH may lack them. */
+export const SYSTEM_PATH: readonly string[] = ['/usr/bin', '/bin', '/usr/local/bin', '/usr/sbin', '/sbin'];
 
 /** Longest text kept of what the helper says. */
 const MAX_STDERR = 4096;
 
-/** The helper's absolute path: fusermount3, or else the fusermount of libfuse 2. */
-export async function findHelper(path = process.env.PATH ?? ''): Promise<string | null> {
-  const directories = [...path.split(delimiter).filter(isAbsolute), ...SYSTEM_PATH];
-  for (const name of ['fusermount3', 'fusermount']) {
-    for (const directory of directories) {
-      const candidate = join(directory, name);
-      if (
-        await access(candidate, constants.X_OK).then(
-          () => true,
-          () => false,
-        )
-      )
-        return candidate;
-    }
+/** The absolute path of a program in PATH or where distributions put it, or null. */
+export async function findProgram(name: string, path = process.env.PATH ?? ''): Promise<string | null> {
+  for (const directory of [...path.split(delimiter).filter(isAbsolute), ...SYSTEM_PATH]) {
+    const candidate = join(directory, name);
+    const isThere = await access(candidate, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return candidate;
   }
   return null;
+}
+
+/** The helper's absolute path: fusermount3, or else the fusermount of libfuse 2. */
+export async function findHelper(path?: string): Promise<string | null> {
+  return (await findProgram('fusermount3', path)) ?? (await findProgram('fusermount', path));
 }
 
 export interface Helper {

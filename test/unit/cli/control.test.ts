@@ -4,13 +4,9 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  askControl,
-  type ControlHandler,
-  ControlServer,
-  type MountStatus,
-  parseRequest,
-} from '../../../src/cli/control.js';
+import { askControl } from '../../../src/cli/control-client.js';
+import { type MountStatus, parseAnswer, parseRequest } from '../../../src/cli/control-protocol.js';
+import { type ControlHandler, ControlServer } from '../../../src/cli/control-server.js';
 import {
   ensurePrivateDirectory,
   logFile,
@@ -19,7 +15,10 @@ import {
   socketName,
 } from '../../../src/cli/directories.js';
 import { findDaemons, joinMounts } from '../../../src/cli/discover.js';
+import type { Answer, ToPerson } from '../../../src/cli/ipc.js';
 import { formatList } from '../../../src/cli/list.js';
+import { formatStatus } from '../../../src/cli/status.js';
+import { ConnectError } from '../../../src/ssh/errors.js';
 
 const STATUS: MountStatus = {
   source: 'me@host:',
@@ -27,12 +26,30 @@ const STATUS: MountStatus = {
   state: 'serving',
   pid: 77,
   since: 1_000_000,
+  link: {
+    state: 'connected',
+    since: 1_000_000,
+    reason: null,
+    attempts: 0,
+    retryAt: null,
+    needsPerson: false,
+  },
   driver: 'mount',
   server: 'OpenSSH_9',
   connections: 1,
   lanes: 0,
   filesystem: { openHandles: 0 },
   kernel: { inFlight: 0 },
+};
+
+const QUICKLY = { timeout: 2000 };
+
+const QUIET: ControlHandler = {
+  status: () => STATUS,
+  unsent: () => [],
+  flush: async () => [],
+  reconnect: async () => {},
+  stop: async () => [],
 };
 
 let directory: string;
@@ -49,8 +66,7 @@ afterEach(async () => {
 
 async function serve(handler: Partial<ControlHandler> = {}, name = socketName('/mnt', 77)): Promise<string> {
   const path = join(directory, name);
-  const full = { status: () => STATUS, flush: async () => [], stop: () => {}, ...handler };
-  servers.push(await ControlServer.listen(path, full));
+  servers.push(await ControlServer.listen(path, { ...QUIET, ...handler }));
   return path;
 }
 
@@ -69,20 +85,36 @@ function raw(path: string, bytes: string | Buffer, lines: number): Promise<strin
 }
 
 describe('the control protocol', () => {
-  it('answers status, flush and stop', async () => {
+  it('answers status, unsent, flush and stop', async () => {
     const stops: boolean[] = [];
     const unsent = [{ path: 'a', bytes: 3, error: 'ENOSPC' }];
-    const path = await serve({ flush: async () => unsent, stop: (force) => stops.push(force) });
-    expect(await askControl(path, { op: 'status' }, 2000)).toEqual(STATUS);
-    expect(await askControl(path, { op: 'flush' }, 2000)).toEqual(unsent);
-    await askControl(path, { op: 'stop', force: true }, 2000);
-    await askControl(path, { op: 'stop', force: false }, 2000);
+    const path = await serve({
+      unsent: () => unsent,
+      flush: async () => unsent,
+      stop: async (force) => {
+        stops.push(force);
+        return unsent;
+      },
+    });
+    expect(await askControl(path, { op: 'status' }, QUICKLY)).toEqual(STATUS);
+    expect(await askControl(path, { op: 'unsent' }, QUICKLY)).toEqual(unsent);
+    expect(await askControl(path, { op: 'flush' }, QUICKLY)).toEqual(unsent);
+    expect(await askControl(path, { op: 'stop', force: true }, QUICKLY)).toEqual(unsent);
+    await askControl(path, { op: 'stop', force: false }, QUICKLY);
     expect(stops).toEqual([true, false]);
+  });
+
+  it('sends the end of a mount to who waits for it before it closes', async () => {
+    const path = await serve({ stop: async () => [{ path: 'a', bytes: 3, error: 'lost' }] });
+    const asked = askControl(path, { op: 'stop', force: true }, QUICKLY);
+    await expect(asked).resolves.toHaveLength(1);
+    await servers.pop()?.close();
+    expect(existsSync(path)).toBe(false);
   });
 
   it('tells a failed flush as refused', async () => {
     const path = await serve({ flush: () => Promise.reject(new Error('server gone')) });
-    await expect(askControl(path, { op: 'flush' }, 2000)).rejects.toMatchObject({
+    await expect(askControl(path, { op: 'flush' }, QUICKLY)).rejects.toMatchObject({
       kind: 'refused',
       message: 'server gone',
     });
@@ -90,12 +122,18 @@ describe('the control protocol', () => {
 
   it('gives up on a daemon that does not answer', async () => {
     const path = await serve({ flush: () => new Promise(() => {}) });
-    await expect(askControl(path, { op: 'flush' }, 50)).rejects.toMatchObject({ kind: 'silent' });
+    await expect(askControl(path, { op: 'flush' }, { timeout: 50 })).rejects.toMatchObject({
+      kind: 'silent',
+    });
   });
 
   it('parses requests and nothing else', () => {
     expect(parseRequest('{"op":"status"}')).toEqual({ op: 'status' });
     expect(parseRequest('{"op":"stop","force":"yes"}')).toEqual({ op: 'stop', force: false });
+    expect(parseRequest('{"op":"reconnect"}')).toEqual({ op: 'reconnect', interactive: false });
+    expect(parseAnswer('{"type":"answer","id":4,"text":"x"}')).toEqual({ type: 'answer', id: 4, text: 'x' });
+    expect(parseAnswer('{"type":"answer","id":4,"text":7}')).toEqual({ type: 'answer', id: 4, text: null });
+    expect(parseAnswer('{"type":"answer","id":"4","text":"x"}')).toBeNull();
     for (const line of ['', '{', 'null', '7', '[]', '{"op":"exec"}', '{"op":{}}']) {
       expect(parseRequest(line), line).toBeNull();
     }
@@ -105,18 +143,79 @@ describe('the control protocol', () => {
     const path = await serve();
     expect(await raw(path, 'rubbish\n{"op":"sta', 1)).toContain('unknown request');
     expect(await raw(path, Buffer.alloc(100_000, 'x'), 1)).toBe('');
-    expect(await askControl(path, { op: 'status' }, 2000)).toEqual(STATUS);
+    expect(await askControl(path, { op: 'status' }, QUICKLY)).toEqual(STATUS);
+  });
+});
+
+describe('questions over the control socket', () => {
+  const interactive = { op: 'reconnect', interactive: true } as const;
+
+  it('reach the person, hidden or not, and the answers come back', async () => {
+    const path = await serve({
+      reconnect: async (prompter) => {
+        prompter?.info('the host key is new');
+        const password = await prompter?.secret('Password: ');
+        const sure = await prompter?.confirm('Sure? ');
+        if (`${password} ${sure}` !== 'swordfish yes') throw new Error('wrong');
+      },
+    });
+    const heard: ToPerson[] = [];
+    const listener = async (message: ToPerson): Promise<Answer | null> => {
+      heard.push(message);
+      if (message.type === 'info') return null;
+      return { type: 'answer', id: message.id, text: message.hidden ? 'swordfish' : 'yes' };
+    };
+    expect(await askControl(path, interactive, { listener })).toBe(null);
+    expect(heard.map(({ type, text }) => [type, text])).toEqual([
+      ['info', 'the host key is new'],
+      ['question', 'Password: '],
+      ['question', 'Sure? '],
+    ]);
+  });
+
+  it('nobody is asked when nobody is there', async () => {
+    const prompters: unknown[] = [];
+    const path = await serve({ reconnect: async (prompter) => void prompters.push(prompter) });
+    await askControl(path, { op: 'reconnect', interactive: false }, QUICKLY);
+    expect(prompters).toEqual([null]);
+  });
+
+  it('a person who gives up or hangs up ends the question, and the reason has its exit code', async () => {
+    const endings: string[] = [];
+    const path = await serve({
+      reconnect: async (prompter) => {
+        await prompter?.secret('Password: ').catch((error: Error) => {
+          endings.push(error.message);
+          throw error;
+        });
+      },
+    });
+    const gaveUp = async (message: ToPerson): Promise<Answer | null> =>
+      message.type === 'question' ? { type: 'answer', id: message.id, text: null } : null;
+    await expect(askControl(path, interactive, { listener: gaveUp })).rejects.toMatchObject({
+      kind: 'refused',
+      exit: 'interrupted',
+    });
+    await expect(askControl(path, interactive, { timeout: 50 })).rejects.toMatchObject({ kind: 'silent' });
+    await expect.poll(() => endings).toEqual(['no answer', 'no answer']);
+    const refused = await serve(
+      {
+        reconnect: () => Promise.reject(new ConnectError('authentication', 'the password is wrong')),
+      },
+      socketName('/other', 78),
+    );
+    await expect(askControl(refused, interactive, QUICKLY)).rejects.toMatchObject({
+      kind: 'refused',
+      message: 'the password is wrong',
+      exit: 'authentication',
+    });
   });
 });
 
 describe('finding daemons', () => {
   it('removes the socket of a killed daemon and keeps the living', async () => {
     const dead = join(directory, socketName('/gone', 1));
-    const server = await ControlServer.listen(`${dead}.tmp`, {
-      status: () => STATUS,
-      flush: async () => [],
-      stop: () => {},
-    });
+    const server = await ControlServer.listen(`${dead}.tmp`, QUIET);
     // A name that nobody listens on: as a killed process leaves it.
     await writeFile(dead, '');
     await server.close();
@@ -163,6 +262,46 @@ describe('the list', () => {
         '',
       ].join('\n'),
     );
+  });
+
+  it('shows how the connection is while the mount serves without one', () => {
+    const link = { ...STATUS.link, state: 'offline', reason: 'no answer' } as const;
+    const states = (status: MountStatus) =>
+      joinMounts([{ ...daemon, status }], [], 0).map(({ state }) => state);
+    expect(states({ ...STATUS, link })).toEqual(['offline']);
+    expect(states({ ...STATUS, link, state: 'stopping' })).toEqual(['stopping']);
+  });
+
+  it('status says why, what is tried, what is unsent, and what a person can do', () => {
+    const [row] = joinMounts([daemon], [], 1_065_000);
+    if (row === undefined) throw new Error('no row');
+    const link = { ...STATUS.link, state: 'offline', reason: 'no answer\x1b', attempts: 3 } as const;
+    const unsent = [
+      { path: 'a', bytes: 1024, error: 'not confirmed' },
+      { path: 'b\n', bytes: 1, error: 'ENOSPC' },
+    ];
+    const waiting = { ...row, state: 'offline', link: { ...link, retryAt: 1_072_000 }, unsent };
+    expect(formatStatus([waiting], 1_065_000)).toBe(
+      [
+        'me@host: on /mnt',
+        '  state    offline',
+        '  link     offline for 1m 05s: no answer?; 3 attempts, the next in 7s',
+        '  unsent   1.0 KiB in 2 files',
+        '             a: 1.0 KiB (not confirmed)',
+        '             b?: 1 B (ENOSPC)',
+        '  server   OpenSSH_9',
+        '  process  77, for 1m 05s',
+        '',
+      ].join('\n'),
+    );
+    const stuck = { ...row, link: { ...link, needsPerson: true }, unsent: [] };
+    expect(formatStatus([stuck], 0)).toContain('it needs you: remora reconnect /mnt');
+    const dead = joinMounts([], [{ source: 'h:', mountpoint: '/dead', dead: true }], 0).map((each) => ({
+      ...each,
+      unsent: null,
+    }));
+    expect(formatStatus(dead, 0)).toBe('h: on /dead\n  state    dead\n');
+    expect(formatStatus([], 0)).toBe('');
   });
 
   it('is empty without mounts, and shows no control characters', () => {

@@ -5,7 +5,8 @@ import { chmod, chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ControlServer, type MountStatus } from '../../../src/cli/control.js';
+import type { MountStatus } from '../../../src/cli/control-protocol.js';
+import { ControlServer } from '../../../src/cli/control-server.js';
 import { isPrivateDirectory, socketName } from '../../../src/cli/directories.js';
 import { findDaemons } from '../../../src/cli/discover.js';
 import { isDaemon, isRunning, waitForEnd } from '../../../src/cli/processes.js';
@@ -41,6 +42,7 @@ async function pretend(runtime: string, mountpoint: string, pid: number): Promis
     state: 'serving',
     pid,
     since: 0,
+    link: { state: 'connected', since: 0, reason: null, attempts: 0, retryAt: null, needsPerson: false },
     driver: 'mount',
     server: 'OpenSSH_9',
     connections: 1,
@@ -48,7 +50,13 @@ async function pretend(runtime: string, mountpoint: string, pid: number): Promis
     filesystem: {},
     kernel: {},
   };
-  const handler = { status: () => status, flush: async () => [], stop: () => {} };
+  const handler = {
+    status: () => status,
+    unsent: () => [],
+    flush: async () => [],
+    reconnect: async () => {},
+    stop: async () => [],
+  };
   servers.push(await ControlServer.listen(join(runtime, socketName(mountpoint, pid)), handler));
 }
 

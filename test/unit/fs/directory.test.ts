@@ -9,7 +9,14 @@ import { parseMountOptions } from '../../../src/config/parse.js';
 import { FileSystem } from '../../../src/fs/filesystem.js';
 import type { SftpName } from '../../../src/sftp/attributes.js';
 import type { SftpClient, SftpHandle } from '../../../src/sftp/client.js';
-import { nobody, openDirect, path, serverFile } from '../../support/direct-filesystem.js';
+import {
+  ManualClock,
+  nobody,
+  openDirect,
+  path,
+  serverFile,
+  unrecovered,
+} from '../../support/direct-filesystem.js';
 
 /** What a reader gets who asks for attributes as well: the size, null for a removed name, undefined if unknown. */
 async function sizes(fs: FileSystem, handle: number, restart = true) {
@@ -180,6 +187,7 @@ describe('a server that never ends a listing', () => {
     const client: Partial<SftpClient> = {
       limits: { maxPacket: 262_144, maxRead: 32_768, maxWrite: 32_768, maxHandles: 0 },
       has: () => false,
+      onClose: () => undefined,
       opendir: async () => ({}) as SftpHandle,
       readdir: async () => {
         asked.pages += 1;
@@ -190,7 +198,7 @@ describe('a server that never ends a listing', () => {
       },
     };
     const fs = new FileSystem({
-      client: client as SftpClient,
+      client: unrecovered(client as SftpClient, new ManualClock()),
       root: ascii('/'),
       options: fsOptions(parseMountOptions([])),
       identity: nobody,

@@ -188,4 +188,22 @@ describe('appending', () => {
     expect(await readFile(join(disk, 'map'), 'utf8')).toBe('baaa');
     await fs.release(handle);
   });
+
+  it('is known without asking the server, as long as nobody was told', async () => {
+    const { fs, before } = await openDirect();
+    const held = await fs.create(path('held'), O_WRONLY, 0o644);
+    await fs.write(held.handle, 0, Buffer.alloc(700), plain);
+    expect(fs.unsent()).toEqual([{ path: 'held', bytes: 700, error: 'not confirmed by the server' }]);
+    await fs.flush(held.handle);
+    expect(fs.unsent()).toEqual([]);
+    before.set('write', NO_SPACE);
+    await fs.write(held.handle, 0, Buffer.alloc(5), plain);
+    await fs.release(held.handle);
+    expect(fs.unsent()).toMatchObject([{ path: 'held', bytes: 5 }]);
+    expect(fs.unsent(), 'nothing counts as told').toHaveLength(1);
+    await fs.flushAll();
+    expect(fs.unsent(), 'an answer is not a person').toHaveLength(1);
+    fs.told();
+    expect(fs.unsent()).toEqual([]);
+  });
 });

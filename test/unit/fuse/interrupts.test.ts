@@ -2,10 +2,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FsError } from '../../../src/base/errno.js';
 import type { Operations } from '../../../src/fs/operations.js';
 import {
+  type Fate,
   interruptVerdict,
-  isExiting,
-  parseExiting,
+  parseFate,
   parseThreadSignals,
+  readFate,
   type ThreadSignals,
 } from '../../../src/fuse/interrupts.js';
 import { OPCODE } from '../../../src/fuse/protocol/constants.js';
@@ -33,11 +34,12 @@ const thread = (given: Partial<ThreadSignals>): ThreadSignals => ({
 const [SIGINT, SIGKILL, SIGALRM, SIGTERM, SIGTSTP, SIGURG] = [2, 9, 14, 15, 20, 23];
 
 describe('a thread on its way out', () => {
-  it('shows by PF_EXITING, whatever its name', () => {
+  it('shows by PF_EXITING and PF_SIGNALED, whatever its name', () => {
     const stat = (flags: number) => `12 (a) b (c) R 1 12 12 0 -1 ${flags} 171 0 0`;
-    expect(parseExiting(stat(4_194_304))).toBe(false);
-    expect(parseExiting(stat(4_194_304 + 4))).toBe(true);
-    expect(isExiting(process.pid)).toBe(false);
+    expect(parseFate(stat(4_194_304))).toBe('lives');
+    expect(parseFate(stat(4_194_304 + 4))).toBe('ends');
+    expect(parseFate(stat(4_194_304 + 4 + 1024))).toBe('killed');
+    expect([readFate(process.pid), readFate(2 ** 30)]).toEqual(['lives', 'ends']);
   });
 });
 
@@ -100,16 +102,26 @@ describe('FUSE_INTERRUPT', () => {
   beforeEach(() => {
     vi.useFakeTimers();
     transport = new RecordingTransport();
+    isStalled = false;
   });
   afterEach(() => {
     vi.useRealTimers();
   });
 
-  function serve(operations: Partial<Operations>, threadSignals: ThreadSignals | null): FuseSession {
+  /** What the session is told of the server. */
+  let isStalled: boolean;
+
+  function serve(
+    operations: Partial<Operations>,
+    threadSignals: ThreadSignals | null,
+    fate: Fate = 'lives',
+  ): FuseSession {
     const session = new FuseSession({
       operations: fakeOperations(operations),
       transport,
       threadSignals: () => threadSignals,
+      isStalled: () => isStalled,
+      fateOf: () => fate,
     });
     session.dispatch(initRequest());
     return session;
@@ -172,7 +184,6 @@ describe('FUSE_INTERRUPT', () => {
   });
 
   it.each([
-    ['WRITE', OPCODE.WRITE, 'write', [u64(9), u64(0), u32(1), u32(0), u64(0), u64(0), Buffer.from('x')]],
     ['FLUSH', OPCODE.FLUSH, 'flush', [u64(9), u64(0), u64(0)]],
     ['UNLINK', OPCODE.UNLINK, 'unlink', [cstring('x')]],
     ['MKDIR', OPCODE.MKDIR, 'mkdir', [u32(0o755), u32(0), cstring('x')]],
@@ -195,6 +206,64 @@ describe('FUSE_INTERRUPT', () => {
       expect(transport.replyTo(4).error).toBe(28);
     },
   );
+
+  it.each([
+    ['WRITE', OPCODE.WRITE, 'write', [u64(9), u64(0), u32(1), u32(0), u64(0), u64(0), Buffer.from('x')]],
+    ['FLUSH', OPCODE.FLUSH, 'flush', [u64(9), u64(0), u64(0)]],
+    ['OPEN', OPCODE.OPEN, 'open', [u32(0), u32(0)]],
+    ['OPEN to append', OPCODE.OPEN, 'open', [u32(0o2001), u32(0)]],
+  ] as const)(
+    'ends a %s under a handled signal while the server is stalled',
+    async (_name, opcode, call, body) => {
+      const session = serve({ [call]: never }, HANDLED);
+      session.dispatch(request(opcode, { unique: 4 }, ...body));
+      await settle();
+      session.dispatch(interrupt(4));
+      vi.advanceTimersByTime(20_000);
+      expect(transport.replies.filter((reply) => reply.unique === 4)).toEqual([]);
+      // The kernel tells of the signal once, so it must be remembered.
+      isStalled = true;
+      vi.advanceTimersByTime(1000);
+      expect(transport.replyTo(4).error).toBe(4);
+      expect(vi.getTimerCount()).toBe(0);
+    },
+  );
+
+  it.each([
+    ['a killed', 'killed', true],
+    ['an ending', 'ends', false],
+    ['a living', 'lives', false],
+  ] as const)(
+    '%s program closes a file on a stalled server: let go of it: %s, %s',
+    async (_name, fate, goes) => {
+      const session = serve({ flush: never }, null, fate);
+      await settle();
+      session.dispatch(request(OPCODE.FLUSH, { unique: 4 }, u64(9), u64(0), u64(0)));
+      vi.advanceTimersByTime(5000);
+      expect(session.stats().inFlight).toBe(1);
+      isStalled = true;
+      vi.advanceTimersByTime(1000);
+      expect(session.stats().inFlight).toBe(goes ? 0 : 1);
+      await session.end('aborted');
+    },
+  );
+
+  it.each([
+    ['OPEN with O_TRUNC', OPCODE.OPEN, 'open', [u32(0o1001), u32(0)]],
+    ['SETATTR', OPCODE.SETATTR, 'setattr', [Buffer.alloc(88)]],
+    ['UNLINK', OPCODE.UNLINK, 'unlink', [cstring('x')]],
+    ['CREATE', OPCODE.CREATE, 'create', [u32(0o101), u32(0o644), u32(0), u32(0), cstring('x')]],
+  ] as const)('never ends a %s so, even on a stalled server', async (_name, opcode, call, body) => {
+    isStalled = true;
+    const session = serve({ [call]: never }, HANDLED);
+    session.dispatch(request(opcode, { unique: 4 }, ...body));
+    await settle();
+    session.dispatch(interrupt(4));
+    vi.advanceTimersByTime(60_000);
+    expect(transport.replies.filter((reply) => reply.unique === 4)).toEqual([]);
+    await session.end('aborted');
+    expect(vi.getTimerCount()).toBe(0);
+  });
 
   it.each([
     ['FLUSH', OPCODE.FLUSH, 'flush', [u64(9), u64(0), u64(0)]],

@@ -340,6 +340,24 @@ describe('the end', () => {
   });
 });
 
+describe('abort', () => {
+  it('answers every waiting program with ECONNABORTED, then ends the connection; late answers go nowhere', async () => {
+    let finish: (result: ReturnType<typeof readResult>) => void = () => {};
+    const { transport, session } = serve({
+      read: () => new Promise((resolve) => (finish = resolve)),
+    });
+    session.dispatch(request(OPCODE.READ, { unique: 40 }, ...READ(7, 0, 10)));
+    await settle();
+    expect(transport.aborted).toBe(false);
+    session.abort();
+    expect(transport.replyTo(40).error).toBe(103);
+    expect(transport.aborted).toBe(true);
+    finish(readResult(Buffer.from('late')));
+    await settle();
+    expect(transport.replies.filter(({ unique }) => unique === 40)).toHaveLength(1);
+  });
+});
+
 describe('property', () => {
   const SILENT: readonly number[] = [OPCODE.FORGET, OPCODE.BATCH_FORGET, OPCODE.INTERRUPT];
   const opcode = fc.oneof(fc.constantFrom(...Object.values(OPCODE)), fc.nat(70));

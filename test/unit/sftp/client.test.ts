@@ -28,7 +28,7 @@ async function seen(server: PlayedServer, count: number): Promise<void> {
 }
 
 describe('pending requests', () => {
-  const waiter: Waiter = { settle: () => {}, fail: () => {} };
+  const waiter: Waiter = { settle: () => {}, fail: () => {}, isLong: false };
 
   it('ids wrap after 2^32 - 1 and stay unsigned', () => {
     const pending = new PendingRequests(0xffff_fffe);
@@ -123,7 +123,6 @@ describe('a rogue server', () => {
     ['OK for a handle', (client) => client.open(A, 1), FINE],
     ['a handle for attributes', (client) => client.lstat(A), { type: c.SSH_FXP_HANDLE, handle: HANDLE }],
     ['attributes for a status', (client) => client.remove(A), { type: c.SSH_FXP_ATTRS, attrs: {} }],
-    ['no name for REALPATH', (client) => client.realpath(A), { type: c.SSH_FXP_NAME, names: [] }],
     [
       'more data than was asked for',
       (client) => client.readInto(HANDLE, 0, [Buffer.alloc(2)]),
@@ -180,14 +179,47 @@ describe('a rogue server', () => {
     client.end();
   });
 
-  it('that lists nothing for ever, or sends no data for ever, is taken to be at the end', async () => {
+  it('that lists nothing is taken to be at the end; one that sends no data is not', async () => {
     const { client, server } = await playServer();
-    const both = Promise.all([client.readdir(HANDLE), client.readInto(HANDLE, 0, [Buffer.alloc(5)])]);
+    const listed = client.readdir(HANDLE);
+    const read = failureOf(client.readInto(HANDLE, 0, [Buffer.alloc(5)]));
     await seen(server, 2);
-    const [list, read] = server.requests.map(({ id }) => id) as [number, number];
+    const [list, data] = server.requests.map(({ id }) => id) as [number, number];
     server.reply(list, { type: c.SSH_FXP_NAME, names: [] });
-    server.reply(read, { type: c.SSH_FXP_DATA, data: Buffer.alloc(0) });
-    expect(await both).toEqual([null, 0]);
+    server.reply(data, { type: c.SSH_FXP_DATA, data: Buffer.alloc(0) });
+    expect(await listed).toBeNull();
+    expect(await read).toMatchObject({ code: c.SSH_FX_FAILURE });
+    expect(client.state).toBe('open');
+    client.end();
+  });
+
+  const path = (...filenames: string[]) =>
+    filenames.map((each) => ({ filename: each as ByteString, longname: ascii(''), attributes: {} }));
+  it.each([
+    ['no path', path()],
+    ['two paths', path('a', 'b')],
+    ['an empty path', path('')],
+    ['a path with NUL', path('a\0b')],
+    ['a path of 4096 bytes', path('x'.repeat(4096))],
+  ])('that answers READLINK or REALPATH with %s fails that request alone', async (_name, names) => {
+    const { client, server } = await playServer();
+    const failures = Promise.all([failureOf(client.readlink(A)), failureOf(client.realpath(A))]);
+    await seen(server, 2);
+    for (const { id } of server.requests) server.reply(id, { type: c.SSH_FXP_NAME, names });
+    for (const failure of await failures) expect(failure).toMatchObject({ code: c.SSH_FX_FAILURE });
+    expect(client.state).toBe('open');
+    client.end();
+  });
+
+  it('that lists names longer than Linux takes has them dropped', async () => {
+    const { client, server } = await playServer();
+    const listed = client.readdir(HANDLE);
+    await seen(server, 1);
+    server.reply(server.requests[0]?.id ?? -1, {
+      type: c.SSH_FXP_NAME,
+      names: path('x'.repeat(1025), 'y'.repeat(1024), 'z'.repeat(4096)),
+    });
+    expect((await listed)?.map(({ filename }) => filename[0])).toEqual(['y']);
     client.end();
   });
 });
@@ -227,13 +259,21 @@ describe('a lost stream', () => {
     expect(await failure).toMatchObject({ cause, message: expect.stringContaining('reset by peer') });
   });
 
-  it('end() fails who waits, and ends the stream', async () => {
+  it('end() of a session that owes nothing ends the stream', async () => {
     const { client, server } = await playServer();
     const ended = new Promise((resolve) => server.stream.on('end', resolve));
+    client.end();
+    await ended;
+  });
+
+  it('end() fails who waits, and withdraws what has not left', async () => {
+    const [near, far] = duplexPair();
+    far.once('data', () => far.write(encodeVersion(new Map())));
+    const client = await SftpClient.connect(near);
     const failure = failureOf(client.lstat(A));
     client.end();
     expect(await failure).toBeInstanceOf(ConnectionLostError);
-    await ended;
+    expect(near.destroyed).toBe(true);
   });
 });
 

@@ -242,6 +242,42 @@ describe('what cannot be provoked', () => {
     expect(await errno(server({ '/f': FILE }, { flag: 1 }), what)).toBe('EROFS');
   });
 
+  it('a failed open is EMFILE where the server fails to open its login directory too, whatever it once said', async () => {
+    const what = { op: 'open', path: p('/f'), write: false, create: false, exclusive: false } as const;
+    const holding = { ...server({ '/f': FILE }), openHandles: 5 };
+    const refusing = (code: number) => ({
+      ...holding,
+      limits: { ...holding.limits, maxHandles: 1000 },
+      opendir: () => Promise.reject(new SftpStatusError(code, '')),
+    });
+    expect(await errno(holding, what)).toBe('EIO');
+    expect(await errno(refusing(c.SSH_FX_FAILURE), what)).toBe('EMFILE');
+    expect(await errno(refusing(c.SSH_FX_PERMISSION_DENIED), what)).toBe('EIO');
+    expect(await errno({ ...refusing(c.SSH_FX_FAILURE), openHandles: 0 }, what)).toBe('EIO');
+  });
+
+  it('while the server cannot be asked, the errno is that of the outage, not a guess', async () => {
+    const out = () => Promise.reject(new FsError('ETIMEDOUT', 'no sign of the server'));
+    const away: ProbedClient = {
+      ...server(),
+      lstat: out,
+      stat: out,
+      readlink: out,
+      opendir: out,
+      readdir: out,
+      statvfs: out,
+    };
+    for (const what of [
+      create,
+      { op: 'rename', from: p('/f'), to: p('/g') },
+      { op: 'rmdir', path: p('/d') },
+    ] as const) {
+      expect(await errno(away, what)).toBe('ETIMEDOUT');
+    }
+    const lost = new ConnectionLostError('lost');
+    expect(await errno(away, { op: 'lstat', path: p('/f') }, lost)).toBe('EIO');
+  });
+
   it('a failed change of a dangling link is EROFS, as its directory shows: statvfs follows the link', async () => {
     const client = server({ '/l': { ...FILE, permissions: 0o120777 } }, { flag: 1 });
     const { statvfs } = client;

@@ -235,14 +235,14 @@ describe('a weaker server', () => {
   it('offers only the extensions it is told to, and small transfers', async () => {
     const weak = await startEmbeddedPair({
       extensions: new Set([c.LIMITS]),
-      maxRead: 1000,
-      maxWrite: 500,
+      maxRead: 5000,
+      maxWrite: 4500,
     });
     expect([...weak.client.extensions.keys()]).toEqual([c.LIMITS]);
-    expect(weak.client.limits).toMatchObject({ maxRead: 1000, maxWrite: 500 });
-    await writeFile(join(weak.root, 'f'), Buffer.alloc(5000));
+    expect(weak.client.limits).toMatchObject({ maxRead: 5000, maxWrite: 4500 });
+    await writeFile(join(weak.root, 'f'), Buffer.alloc(9000));
     const file = await weak.client.open(p('/f'), c.SSH_FXF_READ);
-    expect(await read(weak.client, file, 0, 1000)).toHaveLength(1000);
+    expect(await read(weak.client, file, 0, 5000)).toHaveLength(5000);
     await weak.client.close(file);
     await weak.end();
   });

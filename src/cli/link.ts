@@ -1,0 +1,212 @@
+/**
+ * What a mount is linked to its server by, and how that is made again: the first SSH connection with the SFTP
+ * channel for names, and the channels for data beside it. When the channel alone was lost, its connection may
+ * still give another; else everything is logged in anew, without a person unless there is one.
+ */
+import { userInfo } from 'node:os';
+import type { Clock } from '../base/clock.js';
+import { logger } from '../base/log.js';
+import { watchWake } from '../base/wake.js';
+import type { BulkClients } from '../fs/bulk.js';
+import { longestWait } from '../recovery/backoff.js';
+import { RecoveringClient } from '../recovery/client.js';
+import { type LinkStatus, Session } from '../recovery/session.js';
+import type { SftpClient } from '../sftp/client.js';
+import { type Connection, connect } from '../ssh/connection.js';
+import { ConnectError, needsPerson } from '../ssh/errors.js';
+import type { Prompter } from '../ssh/settings.js';
+import { DataChannels } from './data-channels.js';
+import type { Job } from './ipc.js';
+import { openSftp } from './sftp.js';
+import { patience } from './wiring.js';
+
+const log = logger('link');
+
+/** Milliseconds that the server has for a sign of life after this machine has slept. */
+const WAKE_PROBE = 5000;
+
+export interface LinkSettings {
+  readonly job: Job;
+  readonly clock: Clock;
+  /** A line for the log of the mount. */
+  report(text: string): void;
+}
+
+export class Link implements BulkClients {
+  /** What the mount is looked at with before it serves. */
+  readonly first: SftpClient;
+  /** What the mount works with from then on: it recovers. */
+  readonly client: RecoveringClient;
+  readonly #settings: LinkSettings;
+  readonly #session: Session;
+  readonly #stopWatching: () => void;
+  #connection: Connection;
+  /** The first connection stands. */
+  #isConnected = true;
+  /** It does not answer, although it was asked for a sign of life. */
+  #isSilent = false;
+  #channels: DataChannels;
+  /** Those of earlier connections, while something is under way on them. */
+  readonly #retiring = new Set<DataChannels>();
+  #isClosed = false;
+
+  private constructor(
+    connection: Connection,
+    channels: DataChannels,
+    first: SftpClient,
+    settings: LinkSettings,
+  ) {
+    const { clock, report, job } = settings;
+    const { reconnect, reconnectMax } = job.options;
+    this.first = first;
+    this.#settings = settings;
+    this.#connection = connection;
+    this.#channels = channels;
+    this.#session = new Session(first, {
+      open: (signal) => this.#reopen(signal, null),
+      needsPerson: (error) => error instanceof ConnectError && needsPerson(error.kind),
+      reconnect,
+      reconnectMax,
+      longestWait: longestWait(patience(job.options)),
+      clock,
+      report,
+    });
+    this.client = new RecoveringClient(this.#session, first, {
+      clock,
+      report,
+      timeout: patience(job.options),
+    });
+    this.#stopWatching = watchWake(clock, () => this.#woke());
+    this.#listen(connection);
+  }
+
+  /** Connects for the first time, for good or not at all. Rejects as `connect` and `openSftp` do. */
+  static async connect(prompter: Prompter, settings: LinkSettings): Promise<Link> {
+    const { target, options, password } = settings.job;
+    const user = target.user ?? options.user ?? userInfo().username;
+    const connection = await connect({ ...options, host: target.host, user, password }, prompter);
+    const channels = startChannels(connection, settings);
+    try {
+      return new Link(connection, channels, await openSftp(connection, options), settings);
+    } catch (error) {
+      await Promise.all([connection.close(), channels.close()]);
+      throw error;
+    }
+  }
+
+  status(): LinkStatus {
+    return this.#session.status();
+  }
+
+  /** The server is silent or gone. */
+  get isStalled(): boolean {
+    return this.#session.state !== 'connected';
+  }
+
+  get server(): string {
+    return this.#connection.serverSoftware;
+  }
+
+  /** SSH connections, and channels for data. */
+  get counts(): { readonly connections: number; readonly channels: number } {
+    const { connections, channels } = this.#channels.counts;
+    return { connections: 1 + connections, channels };
+  }
+
+  get clients(): readonly SftpClient[] {
+    return this.#channels.clients;
+  }
+
+  want(): void {
+    this.#channels.want();
+  }
+
+  /** Looks now whether the server is there, and tries now to reach it if it is not. */
+  hurry(): void {
+    this.#connection.probe(WAKE_PROBE);
+    this.#session.hurry();
+  }
+
+  /**
+   * Connects again with a person's help, or at once without. Resolves when the mount is connected; rejects with
+   * why it is not.
+   */
+  reconnect(prompter: Prompter | null): Promise<void> {
+    return this.#session.connect((signal) => this.#reopen(signal, prompter));
+  }
+
+  /** Says goodbye on every connection. Never rejects. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#stopWatching();
+    const channels = [this.#channels, ...this.#retiring];
+    await Promise.all([this.#connection.close(), ...channels.map((each) => each.close())]);
+  }
+
+  async #reopen(signal: AbortSignal, prompter: Prompter | null): Promise<SftpClient> {
+    const before = this.#connection;
+    // Nothing that was sent on a silent connection may arrive later.
+    if (this.#isSilent) before.probe(0);
+    else if (this.#isConnected) {
+      try {
+        return await openSftp(before, this.#settings.job.options);
+      } catch (error) {
+        log('no further channel: %s', error instanceof Error ? error.message : error);
+      }
+    }
+    if (before.reconnect === null)
+      throw new ConnectError('authentication', 'nothing is known to log in with');
+    const connection = await before.reconnect(signal, prompter);
+    try {
+      const client = await openSftp(connection, this.#settings.job.options);
+      this.#replace(connection);
+      return client;
+    } catch (error) {
+      void connection.close();
+      throw error;
+    }
+  }
+
+  #replace(connection: Connection): void {
+    const [before, channels] = [this.#connection, this.#channels];
+    this.#connection = connection;
+    this.#isConnected = true;
+    this.#isSilent = false;
+    this.#channels = startChannels(connection, this.#settings);
+    this.#listen(connection);
+    void before.close();
+    this.#retiring.add(channels);
+    void channels.retire().then(() => this.#retiring.delete(channels));
+    if (this.#isClosed) void this.close();
+  }
+
+  #listen(connection: Connection): void {
+    connection.onSilence((isSilent) => {
+      if (connection !== this.#connection) return;
+      this.#isSilent = isSilent;
+      this.#session.setSilent(isSilent);
+    });
+    connection.onClose(() => {
+      if (connection === this.#connection) this.#isConnected = false;
+    });
+  }
+
+  #woke(): void {
+    log('this machine has slept');
+    this.#connection.probe(WAKE_PROBE);
+    // Having slept is no reason to try what was given up.
+    if (!this.#session.isGivenUp) this.#session.hurry();
+  }
+}
+
+/** Not a moment after the connection: what is copied first would have to do without. */
+function startChannels(connection: Connection, { job, clock, report }: LinkSettings): DataChannels {
+  const channels = new DataChannels(connection, {
+    maxConns: job.options.maxConns,
+    clock,
+    open: (carrier) => openSftp(carrier, job.options),
+    report,
+  });
+  channels.start();
+  return channels;
+}

@@ -1,0 +1,52 @@
+/**
+ * `remora reconnect`: asks the serving process to connect again now, and lends it this terminal, so that a password,
+ * a code or a host key can be asked for.
+ */
+import { printable } from '../base/printable.js';
+import { findFuseMounts } from '../fuse/mount/mounts.js';
+import { askControl, ControlError } from './control-client.js';
+import { runtimeDirectory } from './directories.js';
+import { findDaemons } from './discover.js';
+import { CommandError } from './exit.js';
+import type { Answer, ToPerson } from './ipc.js';
+import { mountedPath } from './mountpoint.js';
+import { answerOn, openTerminal } from './terminal.js';
+
+/** Returns when the mount is connected. Throws a CommandError with the exit code that `mount` would have. */
+export async function reconnect(
+  mountpoint: string,
+  env: NodeJS.ProcessEnv,
+  uid: number,
+  tell: (text: string) => void,
+): Promise<void> {
+  const path = await mountedPath(mountpoint, await findFuseMounts());
+  const [daemon] = await findDaemons(runtimeDirectory(env, uid), path);
+  if (daemon === undefined)
+    throw new CommandError('not-mounted', `${path}: nothing of Remora is mounted there`);
+  if (daemon.status === null) {
+    throw new CommandError('failure', `${path}: its process ${daemon.pid} does not answer`);
+  }
+  const terminal = openTerminal();
+  const listener = async (message: ToPerson): Promise<Answer | null> => {
+    if (message.type === 'question') return answerOn(terminal, message);
+    tell(printable(message.text));
+    return null;
+  };
+  try {
+    const request = { op: 'reconnect', interactive: terminal !== null } as const;
+    await Promise.race([askControl(daemon.socket, request, { listener }), interruption()]);
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error;
+    const exit = error.kind === 'dead' ? 'daemon' : error.exit;
+    throw new CommandError(exit, `${path}: ${printable(error.message)}`, { cause: error });
+  } finally {
+    terminal?.release();
+  }
+}
+
+/** Ctrl-C while nothing is asked: the daemon goes on without us. */
+function interruption(): Promise<never> {
+  return new Promise((_, reject) => {
+    process.once('SIGINT', () => reject(new CommandError('interrupted', 'interrupted')));
+  });
+}
