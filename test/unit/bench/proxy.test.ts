@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Link } from '../../../bench/link.js';
 import { type ProxyRequest, startProxy } from '../../../bench/proxy.js';
+import { Link } from '../../support/faults/link.js';
 
 const HOST = '127.0.0.1';
 

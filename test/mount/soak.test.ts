@@ -1,0 +1,17 @@
+/** The soak for a minute, with a new seed each time: docs/RELIABILITY.md says what it checks, and how to repeat one. */
+import { join, resolve } from 'node:path';
+import { expect, it } from 'vitest';
+import { must, run } from '../support/run.js';
+
+const ROOT = resolve(import.meta.dirname, '..', '..');
+const SOAK = join(ROOT, 'test', 'soak');
+
+it('a minute of faults loses nothing, tells no false error and lets nobody wait too long', async () => {
+  await must(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', SOAK]);
+  const main = join(SOAK, 'dist', 'test', 'soak', 'soak.js');
+  const { code, stdout, stderr } = await run(process.execPath, [main, '--minutes', '1'], {
+    timeout: 200_000,
+  });
+  console.log(stdout);
+  expect(code, `${stderr}${stdout}`).toBe(0);
+}, 220_000);
