@@ -54,9 +54,14 @@ function copier(directory: string, size: number, as?: Remora['as']) {
   const code = `
 import errno, os, sys
 i = 0
+mounted = os.stat(sys.argv[1]).st_dev
 while True:
     try:
         fd = os.open(f"{sys.argv[1]}/copy{i}", os.O_WRONLY | os.O_CREAT)
+        # Between two files the mount may go without any call that it could fail.
+        if os.fstat(fd).st_dev != mounted:
+            print("failed GONE", flush=True)
+            break
         os.write(fd, bytes([i % 251]) * int(sys.argv[2]))
         os.close(fd)
     except OSError as error:
