@@ -41,7 +41,7 @@ export function readInHeader(reader: WireReader): InHeader {
     gid: reader.u32(),
     pid: reader.u32(),
   };
-  reader.skip(4); // total_extlen, padding
+  reader.skip('total_extlen, padding', 4);
   return header;
 }
 
@@ -59,7 +59,7 @@ export interface ForgetOne {
 /** As many as the request really holds; a `count` that promises more marks it malformed. */
 export function readBatchForgetIn(reader: WireReader): ForgetOne[] {
   const count = reader.u32();
-  reader.skip(4); // dummy
+  reader.skip('dummy', 4);
   const forgets: ForgetOne[] = [];
   while (forgets.length < count && !reader.failed) {
     const one = { nodeid: reader.u64(), nlookup: reader.u64() };
@@ -70,10 +70,10 @@ export function readBatchForgetIn(reader: WireReader): ForgetOne[] {
 
 export function readGetattrIn(reader: WireReader): { fh: number | null } {
   const flags = reader.u32();
-  reader.skip(4); // dummy
+  reader.skip('dummy', 4);
   // The field holds garbage when the flag is not set, so it is not read as a number then.
   if ((flags & FUSE_GETATTR_FH) === 0) {
-    reader.skip(8); // fh
+    reader.skip('fh', 8);
     return { fh: null };
   }
   return { fh: reader.u64() };
@@ -86,23 +86,24 @@ export interface SetattrIn {
 
 export function readSetattrIn(reader: WireReader): SetattrIn {
   const valid = reader.u32();
-  reader.skip(4); // padding
+  reader.skip('padding', 4);
   let fh: number | null = null;
   if (valid & FATTR_FH) fh = reader.u64();
-  else reader.skip(8); // fh
+  else reader.skip('fh', 8);
   const size = reader.length64();
-  reader.skip(8); // lock_owner
+  reader.skip('lock_owner', 8);
   const atime = reader.i64();
   const mtime = reader.i64();
-  reader.skip(8); // ctime: the server's own
+  // The server sets the ctime itself.
+  reader.skip('ctime', 8);
   const atimensec = reader.u32();
   const mtimensec = reader.u32();
-  reader.skip(4); // ctimensec
+  reader.skip('ctimensec', 4);
   const mode = reader.u32();
-  reader.skip(4); // unused4
+  reader.skip('unused4', 4);
   const uid = reader.u32();
   const gid = reader.u32();
-  reader.skip(4); // unused5
+  reader.skip('unused5', 4);
   const time = (now: number, given: number, seconds: number, nanoseconds: number) =>
     valid & now ? 'now' : valid & given ? seconds + nanoseconds / 1e9 : undefined;
   const newAtime = time(FATTR_ATIME_NOW, FATTR_ATIME, atime, atimensec);
@@ -127,13 +128,13 @@ export function readSymlinkIn(reader: WireReader): { name: ByteString; target: B
 
 export function readMknodIn(reader: WireReader): { mode: number; name: ByteString } {
   const mode = reader.u32();
-  reader.skip(12); // rdev, umask, padding
+  reader.skip('rdev, umask, padding', 12);
   return { mode, name: reader.cstring() };
 }
 
 export function readMkdirIn(reader: WireReader): { mode: number; name: ByteString } {
   const mode = reader.u32();
-  reader.skip(4); // umask
+  reader.skip('umask', 4);
   return { mode, name: reader.cstring() };
 }
 
@@ -151,7 +152,7 @@ export function readRenameIn(reader: WireReader): RenameIn {
 export function readRename2In(reader: WireReader): RenameIn {
   const newdir = reader.u64();
   const flags = reader.u32();
-  reader.skip(4); // padding
+  reader.skip('padding', 4);
   return { newdir, flags, oldname: reader.cstring(), newname: reader.cstring() };
 }
 
@@ -162,34 +163,34 @@ export function readLinkIn(reader: WireReader): { oldnodeid: number; newname: By
 /** OPEN and OPENDIR. */
 export function readOpenIn(reader: WireReader): { flags: number } {
   const flags = reader.u32();
-  reader.skip(4); // open_flags
+  reader.skip('open_flags', 4);
   return { flags };
 }
 
 export function readCreateIn(reader: WireReader): { flags: number; mode: number; name: ByteString } {
   const flags = reader.u32();
   const mode = reader.u32();
-  reader.skip(8); // umask, open_flags
+  reader.skip('umask, open_flags', 8);
   return { flags, mode, name: reader.cstring() };
 }
 
 /** RELEASE and RELEASEDIR. */
 export function readReleaseIn(reader: WireReader): { fh: number } {
   const fh = reader.u64();
-  reader.skip(16); // flags, release_flags, lock_owner
+  reader.skip('flags, release_flags, lock_owner', 16);
   return { fh };
 }
 
 export function readFlushIn(reader: WireReader): { fh: number } {
   const fh = reader.u64();
-  reader.skip(16); // unused, padding, lock_owner
+  reader.skip('unused, padding, lock_owner', 16);
   return { fh };
 }
 
 /** READ, READDIR and READDIRPLUS. */
 export function readReadIn(reader: WireReader): { fh: number; offset: number; size: number } {
   const result = { fh: reader.u64(), offset: reader.u64(), size: reader.u32() };
-  reader.skip(20); // read_flags, lock_owner, flags, padding
+  reader.skip('read_flags, lock_owner, flags, padding', 20);
   return result;
 }
 
@@ -206,20 +207,20 @@ export function readWriteIn(reader: WireReader): WriteIn {
   const offset = reader.u64();
   const size = reader.u32();
   const writeFlags = reader.u32();
-  reader.skip(16); // lock_owner, flags, padding
+  reader.skip('lock_owner, flags, padding', 16);
   return { fh, offset, writeFlags, data: reader.bytes(size) };
 }
 
 /** FSYNC and FSYNCDIR. */
 export function readFsyncIn(reader: WireReader): { fh: number; fsyncFlags: number } {
   const result = { fh: reader.u64(), fsyncFlags: reader.u32() };
-  reader.skip(4); // padding
+  reader.skip('padding', 4);
   return result;
 }
 
 export function readAccessIn(reader: WireReader): { mask: number } {
   const mask = reader.u32();
-  reader.skip(4); // padding
+  reader.skip('padding', 4);
   return { mask };
 }
 
@@ -251,13 +252,13 @@ export function readFallocateIn(reader: WireReader): FallocateIn {
   const offset = reader.u64();
   const length = reader.length64();
   const mode = reader.u32();
-  reader.skip(4); // padding
+  reader.skip('padding', 4);
   return { fh, offset, length, mode };
 }
 
 export function readLseekIn(reader: WireReader): { fh: number; offset: number; whence: number } {
   const result = { fh: reader.u64(), offset: reader.length64(), whence: reader.u32() };
-  reader.skip(4); // padding
+  reader.skip('padding', 4);
   return result;
 }
 
@@ -273,7 +274,7 @@ export interface CopyFileRangeIn {
 export function readCopyFileRangeIn(reader: WireReader): CopyFileRangeIn {
   const fhIn = reader.u64();
   const offIn = reader.u64();
-  reader.skip(8); // nodeid_out
+  reader.skip('nodeid_out', 8);
   return {
     fhIn,
     offIn,

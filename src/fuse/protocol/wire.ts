@@ -31,7 +31,8 @@ export class WireReader {
     return at;
   }
 
-  skip(length: number): void {
+  /** Passes over fields that nobody here needs; their names are for the reader of the code. */
+  skip(_fields: string, length: number): void {
     this.#take(length);
   }
 
