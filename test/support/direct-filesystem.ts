@@ -24,6 +24,9 @@ import { ConnectionLostError } from '../../src/sftp/errors.js';
 
 export const path = (text: string): Path => text as Path;
 
+/** A write as a program makes it by write(2), not the kernel from pages in memory. */
+export const NOT_PAGES = { fromPageCache: false };
+
 /** Both clocks stand still until a test moves them; the wall clock starts at the real time. */
 export class ManualClock implements Clock {
   #offset = 0;

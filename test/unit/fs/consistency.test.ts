@@ -4,13 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
 import {
   type DirectFileSystem,
+  NOT_PAGES,
   openDirect,
   path,
   readAll,
   serverFile,
 } from '../../support/direct-filesystem.js';
-
-const plain = { fromPageCache: false };
 
 /** Opens, reads, closes. */
 async function contentOf({ fs }: DirectFileSystem, name: string): Promise<string> {
@@ -100,12 +99,12 @@ describe('open files', () => {
   it('follow a rename, and the file that is renamed over keeps its own content', async () => {
     const { fs, disk } = await openDirect();
     const source = await fs.create(path('a'), O_RDWR, 0o644);
-    await fs.write(source.handle, 0, Buffer.from('source'), plain);
+    await fs.write(source.handle, 0, Buffer.from('source'), NOT_PAGES);
     const target = await fs.create(path('b'), O_RDWR, 0o644);
-    await fs.write(target.handle, 0, Buffer.from('target'), plain);
+    await fs.write(target.handle, 0, Buffer.from('target'), NOT_PAGES);
     await fs.rename(path('a'), path('b'), { noReplace: false });
-    await fs.write(target.handle, 6, Buffer.from('+'), plain);
-    await fs.write(source.handle, 6, Buffer.from('!'), plain);
+    await fs.write(target.handle, 6, Buffer.from('+'), NOT_PAGES);
+    await fs.write(source.handle, 6, Buffer.from('!'), NOT_PAGES);
     for (const { handle } of [source, target]) await fs.flush(handle);
     expect(await readFile(join(disk, 'b'), 'utf8')).toBe('source!');
     expect((await readAll(fs, target.handle)).toString()).toBe('target+');
@@ -116,11 +115,11 @@ describe('open files', () => {
   it('go on after unlink, and a new file of that name is another', async () => {
     const { fs, disk } = await openDirect();
     const old = await fs.create(path('f'), O_RDWR, 0o644);
-    await fs.write(old.handle, 0, Buffer.from('old'), plain);
+    await fs.write(old.handle, 0, Buffer.from('old'), NOT_PAGES);
     await fs.unlink(path('f'));
     const fresh = await fs.create(path('f'), O_RDWR | O_CREAT | O_EXCL, 0o644);
-    await fs.write(fresh.handle, 0, Buffer.from('fresh'), plain);
-    await fs.write(old.handle, 3, Buffer.from('er'), plain);
+    await fs.write(fresh.handle, 0, Buffer.from('fresh'), NOT_PAGES);
+    await fs.write(old.handle, 3, Buffer.from('er'), NOT_PAGES);
     await fs.setattr({ path: null, handle: old.handle }, { size: 4 });
     expect((await readAll(fs, old.handle)).toString()).toBe('olde');
     for (const { handle } of [old, fresh]) await fs.flush(handle);
@@ -133,7 +132,7 @@ describe('open files', () => {
     await fs.mkdir(path('d'), 0o755);
     const { handle } = await fs.create(path('d/f'), O_RDWR, 0o644);
     await fs.rename(path('d'), path('e'), { noReplace: false });
-    await fs.write(handle, 0, Buffer.from('x'), plain);
+    await fs.write(handle, 0, Buffer.from('x'), NOT_PAGES);
     expect((await fs.getattr({ path: path('e/f'), handle: null })).attributes.size).toBe(1);
     await fs.release(handle);
     expect(await readFile(join(disk, 'e/f'), 'utf8')).toBe('x');
@@ -142,9 +141,9 @@ describe('open files', () => {
   it('are truncated and extended by handle, with what was written before and after in order', async () => {
     const { fs } = await openDirect();
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
-    await fs.write(handle, 0, Buffer.from('0123456789'), plain);
+    await fs.write(handle, 0, Buffer.from('0123456789'), NOT_PAGES);
     await fs.setattr({ path: path('f'), handle }, { size: 4 });
-    await fs.write(handle, 6, Buffer.from('x'), plain);
+    await fs.write(handle, 6, Buffer.from('x'), NOT_PAGES);
     expect((await readAll(fs, handle)).toString()).toBe('0123\0\0x');
     await fs.setattr({ path: path('f'), handle }, { size: 9 });
     await fs.flush(handle);
@@ -155,10 +154,10 @@ describe('open files', () => {
   it('are emptied by O_TRUNC under another descriptor with unsent writes', async () => {
     const { fs, disk } = await openDirect();
     const writer = await fs.create(path('f'), O_RDWR, 0o644);
-    await fs.write(writer.handle, 0, Buffer.from('unsent'), plain);
+    await fs.write(writer.handle, 0, Buffer.from('unsent'), NOT_PAGES);
     const other = await fs.open(path('f'), O_WRONLY | O_TRUNC);
     expect((await readAll(fs, writer.handle)).toString()).toBe('');
-    await fs.write(other.handle, 0, Buffer.from('new'), plain);
+    await fs.write(other.handle, 0, Buffer.from('new'), NOT_PAGES);
     expect((await readAll(fs, writer.handle)).toString()).toBe('new');
     for (const { handle } of [writer, other]) {
       await fs.flush(handle);
@@ -171,7 +170,7 @@ describe('open files', () => {
     const { fs } = await openDirect();
     await fs.opendir(path('')).then(({ handle }) => fs.releasedir(handle));
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
-    await fs.write(handle, 0, Buffer.alloc(12_345), plain);
+    await fs.write(handle, 0, Buffer.alloc(12_345), NOT_PAGES);
     const directory = (await fs.opendir(path(''))).handle;
     const { entries, describe: found } = await fs.readdir(directory, true);
     // Nothing is said of its attributes while it is written: the kernel asks if somebody wants them.
@@ -185,7 +184,7 @@ describe('open files', () => {
   it('do not cache an answer that crossed a write', async () => {
     const { fs, after } = await openDirect();
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
-    await fs.write(handle, 0, Buffer.from('old!'), plain);
+    await fs.write(handle, 0, Buffer.from('old!'), NOT_PAGES);
     await fs.flush(handle);
     let arrive = () => {};
     const held = new Promise<void>((resolve) => {
@@ -194,7 +193,7 @@ describe('open files', () => {
     after.set('read', () => held);
     const early = readAll(fs, handle);
     after.clear();
-    await fs.write(handle, 0, Buffer.from('NEW'), plain);
+    await fs.write(handle, 0, Buffer.from('NEW'), NOT_PAGES);
     await fs.flush(handle);
     arrive();
     await early;
@@ -205,9 +204,9 @@ describe('open files', () => {
   it('do not cache what the server had while a write was still unsent', async () => {
     const { fs } = await openDirect();
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
-    await fs.write(handle, 0, Buffer.from('old!'), plain);
+    await fs.write(handle, 0, Buffer.from('old!'), NOT_PAGES);
     await fs.flush(handle);
-    await fs.write(handle, 0, Buffer.from('NEW'), plain);
+    await fs.write(handle, 0, Buffer.from('NEW'), NOT_PAGES);
     expect((await readAll(fs, handle)).toString()).toBe('NEW!');
     await fs.flush(handle);
     expect((await readAll(fs, handle)).toString()).toBe('NEW!');
@@ -243,9 +242,9 @@ describe('copying on the server', () => {
   it('moves bytes written a moment ago, and what was cached of the target is dropped', async () => {
     const { fs, requests, disk } = await openDirect();
     const from = await fs.create(path('from'), O_RDWR, 0o644);
-    await fs.write(from.handle, 0, Buffer.from('0123456789'), plain);
+    await fs.write(from.handle, 0, Buffer.from('0123456789'), NOT_PAGES);
     const to = await fs.create(path('to'), O_RDWR, 0o644);
-    await fs.write(to.handle, 0, Buffer.from('abc'), plain);
+    await fs.write(to.handle, 0, Buffer.from('abc'), NOT_PAGES);
     expect((await readAll(fs, to.handle)).toString()).toBe('abc');
     expect(await fs.copyFileRange(from.handle, 2, to.handle, 1, 100)).toBe(8);
     expect((await readAll(fs, to.handle)).toString()).toBe('a23456789');

@@ -8,13 +8,12 @@ import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
 import type { FileSystem } from '../../../src/fs/filesystem.js';
-import { openDirect, path, readAll, serverFile } from '../../support/direct-filesystem.js';
+import { NOT_PAGES, openDirect, path, readAll, serverFile } from '../../support/direct-filesystem.js';
 
-const plain = { fromPageCache: false };
 const named = (name: string) => ({ path: path(name), handle: null });
 
 const append = (fs: FileSystem, handle: number, offset: number, text: string) =>
-  fs.write(handle, offset, Buffer.from(text), plain);
+  fs.write(handle, offset, Buffer.from(text), NOT_PAGES);
 
 describe.each([
   ['one by one', false],

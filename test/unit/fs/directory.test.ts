@@ -11,6 +11,7 @@ import type { SftpName } from '../../../src/sftp/attributes.js';
 import type { SftpClient, SftpHandle } from '../../../src/sftp/client.js';
 import {
   ManualClock,
+  NOT_PAGES,
   nobody,
   openDirect,
   path,
@@ -40,7 +41,7 @@ describe('an entry that changes after opendir', () => {
     const directory = (await fs.opendir(path(''))).handle;
     await fs.unlink(path('removed'));
     const { handle } = await fs.open(path('written'), O_WRONLY);
-    await fs.write(handle, 0, Buffer.from('hello'), { fromPageCache: false });
+    await fs.write(handle, 0, Buffer.from('hello'), NOT_PAGES);
     await fs.flush(handle);
     await fs.release(handle);
     expect(await sizes(fs, directory)).toEqual(
@@ -58,7 +59,7 @@ describe('an entry that changes after opendir', () => {
     await serverFile(disk, 'f', '');
     const directory = (await fs.opendir(path(''))).handle;
     const { handle } = await fs.open(path('f'), O_WRONLY);
-    await fs.write(handle, 0, Buffer.from('hello'), { fromPageCache: false });
+    await fs.write(handle, 0, Buffer.from('hello'), NOT_PAGES);
     expect((await sizes(fs, directory)).get('f')).toBeUndefined();
     await fs.release(handle);
     await fs.releasedir(directory);

@@ -6,6 +6,7 @@ import { deferred } from '../../../src/base/deferred.js';
 import { O_RDONLY, O_WRONLY } from '../../../src/base/mode.js';
 import {
   type DirectFileSystem,
+  NOT_PAGES,
   openDirect,
   path,
   readAll,
@@ -236,7 +237,7 @@ describe('a change of ours', () => {
     await fs.mkdir(path('d'), 0o755);
     await fs.symlink(path('l'), path('old'));
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
-    await fs.write(handle, 0, Buffer.from('data'), { fromPageCache: false });
+    await fs.write(handle, 0, Buffer.from('data'), NOT_PAGES);
     await fs.flush(handle);
     await fs.release(handle);
     await fs.setattr(named('f'), { mode: 0o600 });

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
 import type { FileSystem } from '../../../src/fs/filesystem.js';
-import { openDirect, path } from '../../support/direct-filesystem.js';
+import { NOT_PAGES, openDirect, path } from '../../support/direct-filesystem.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -27,7 +27,7 @@ async function readWhole(fs: FileSystem, handle: number, from: number, to: numbe
 
 async function writeWhole(fs: FileSystem, handle: number, data: Buffer): Promise<void> {
   for (let at = 0; at < data.length; at += PIECE) {
-    await fs.write(handle, at, data.subarray(at, at + PIECE), { fromPageCache: false });
+    await fs.write(handle, at, data.subarray(at, at + PIECE), NOT_PAGES);
   }
 }
 
@@ -77,7 +77,7 @@ describe('a large file', () => {
     const { fs, disk } = await direct();
     const { handle } = await fs.create(path('f'), O_RDWR | O_CREAT, 0o644);
     await writeWhole(fs, handle, randomBytes(9 * MIB));
-    await fs.write(handle, 9 * MIB, Buffer.from('end'), { fromPageCache: false });
+    await fs.write(handle, 9 * MIB, Buffer.from('end'), NOT_PAGES);
     await fs.flush(handle);
     const { attributes } = await fs.getattr({ path: path('f'), handle: null });
     const there = await stat(join(disk, 'f'));
@@ -99,7 +99,7 @@ describe('a large file', () => {
           const data = Buffer.alloc(length * 50_000, number + 1);
           const offset = at * 45_000;
           data.copy(model, offset);
-          await fs.write(handle, offset, data.subarray(0, model.length - offset), { fromPageCache: false });
+          await fs.write(handle, offset, data.subarray(0, model.length - offset), NOT_PAGES);
           if (number % 7 === 0) {
             const seen = await readWhole(fs, handle, 0, model.length);
             expect(seen.equals(model)).toBe(true);
@@ -123,7 +123,7 @@ describe('a large file', () => {
       Array.from({ length: 4 }, (_, at) => fs.read(reader.handle, at * 2 * MIB, MIB)),
     );
     const writer = await fs.create(path('written'), O_WRONLY | O_CREAT, 0o644);
-    await fs.write(writer.handle, 0, Buffer.from('data'), { fromPageCache: false });
+    await fs.write(writer.handle, 0, Buffer.from('data'), NOT_PAGES);
     let isFlushed = false;
     const flushing = fs.flush(writer.handle).then(() => {
       isFlushed = true;
@@ -142,7 +142,7 @@ describe('a large file', () => {
     const data = randomBytes(24 * MIB);
     const { handle } = await fs.create(path('f'), O_RDWR | O_CREAT, 0o644);
     for (let at = 0; at < data.length; at += PIECE) {
-      await fs.write(handle, at, data.subarray(at, at + PIECE), { fromPageCache: false });
+      await fs.write(handle, at, data.subarray(at, at + PIECE), NOT_PAGES);
       if (at === 8 * MIB) further[0]?.end();
       if (at === 16 * MIB) further[1]?.end();
     }
@@ -213,7 +213,7 @@ describe('data that has to wait', () => {
       fs.read(reader.handle, ((i * 7) % 32) * 2 * PIECE, 2 * PIECE),
     );
     const { handle } = await fs.create(path('w'), O_WRONLY | O_CREAT, 0o644);
-    await fs.write(handle, 0, Buffer.from('waits'), { fromPageCache: false });
+    await fs.write(handle, 0, Buffer.from('waits'), NOT_PAGES);
     const flushed = fs.flush(handle);
     open();
     for (const read of reads) (await read).release();

@@ -2,9 +2,13 @@ import { link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
-import { type DirectFileSystem, openDirect, path, readAll } from '../../support/direct-filesystem.js';
-
-const plain = { fromPageCache: false };
+import {
+  type DirectFileSystem,
+  NOT_PAGES,
+  openDirect,
+  path,
+  readAll,
+} from '../../support/direct-filesystem.js';
 
 async function list({ fs }: DirectFileSystem, directory: string): Promise<string[]> {
   const handle = (await fs.opendir(path(directory))).handle;
@@ -270,7 +274,7 @@ describe('hard links', () => {
     const reader = await fs.open(path('b'), O_RDONLY);
     expect((await readAll(fs, reader.handle)).toString()).toBe('old!');
     const writer = await fs.open(path('a'), O_WRONLY);
-    await fs.write(writer.handle, 0, Buffer.from('NEW'), plain);
+    await fs.write(writer.handle, 0, Buffer.from('NEW'), NOT_PAGES);
     await fs.flush(writer.handle);
     expect(forgotten).toContain('data b');
     expect((await readAll(fs, reader.handle)).toString()).toBe('NEW!');
@@ -282,7 +286,7 @@ describe('hard links', () => {
     await writeFile(join(disk, 'a'), 'x');
     await fs.link(path('a'), path('b'));
     const { handle } = await fs.open(path('a'), O_RDWR);
-    await fs.write(handle, 1, Buffer.from('y'), plain);
+    await fs.write(handle, 1, Buffer.from('y'), NOT_PAGES);
     await fs.unlink(path('a'));
     expect((await fs.getattr({ path: path('b'), handle: null })).attributes.size).toBe(2);
     await fs.release(handle);

@@ -6,9 +6,8 @@ import { deferred } from '../../../src/base/deferred.js';
 import { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
 import type { FileSystem } from '../../../src/fs/filesystem.js';
 import { SftpStatusError } from '../../../src/sftp/errors.js';
-import { openDirect, path, readAll, serverFile } from '../../support/direct-filesystem.js';
+import { NOT_PAGES, openDirect, path, readAll, serverFile } from '../../support/direct-filesystem.js';
 
-const plain = { fromPageCache: false };
 const LATER = new Date('2021-01-01T00:00:00Z');
 /** Longer than anything is trusted, in milliseconds. */
 const OUTLIVED = 60_000;
@@ -25,7 +24,7 @@ async function textOf(fs: FileSystem, handle: number, offset = 0): Promise<strin
 }
 
 const put = (fs: FileSystem, handle: number, offset: number, text: string) =>
-  fs.write(handle, offset, Buffer.from(text), plain);
+  fs.write(handle, offset, Buffer.from(text), NOT_PAGES);
 
 /** close(2) of the last descriptor. */
 async function close(fs: FileSystem, ...handles: readonly number[]): Promise<void> {

@@ -4,9 +4,14 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_APPEND, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
-import { type DirectFileSystem, openDirect, path, readAll } from '../../support/direct-filesystem.js';
+import {
+  type DirectFileSystem,
+  NOT_PAGES,
+  openDirect,
+  path,
+  readAll,
+} from '../../support/direct-filesystem.js';
 
-const plain = { fromPageCache: false };
 const replacing = { noReplace: false };
 const named = (name: string) => ({ path: path(name), handle: null });
 
@@ -22,10 +27,10 @@ describe('a link made to a file with unsent writes', () => {
     const world = await openDirect();
     const { fs, disk } = world;
     const { handle } = await fs.create(path('a'), O_RDWR | O_APPEND, 0o644);
-    await fs.write(handle, 0, Buffer.alloc(1000, 'A'), plain);
+    await fs.write(handle, 0, Buffer.alloc(1000, 'A'), NOT_PAGES);
     expect((await fs.link(path('a'), path('b'))).attributes.size).toBe(1000);
     for (const name of ['a', 'b']) expect((await fs.getattr(named(name))).attributes.size).toBe(1000);
-    await fs.write(handle, 1000, Buffer.alloc(10, 'B'), plain);
+    await fs.write(handle, 1000, Buffer.alloc(10, 'B'), NOT_PAGES);
     for (const name of ['a', 'b']) expect((await fs.lookup(path(name))).attributes?.size).toBe(1010);
     await close(world, handle);
     expect(await readFile(join(disk, 'b'), 'utf8')).toBe('A'.repeat(1000) + 'B'.repeat(10));
@@ -40,7 +45,7 @@ describe('a name that is left after the others went', () => {
     await fs.link(path('a'), path('b'));
     await fs.rename(path('a'), path('c'), replacing);
     const { handle } = await fs.open(path('b'), O_RDWR);
-    await fs.write(handle, 0, Buffer.alloc(100, 'A'), plain);
+    await fs.write(handle, 0, Buffer.alloc(100, 'A'), NOT_PAGES);
     await fs.unlink(path('c'));
     return handle;
   }
@@ -62,7 +67,7 @@ describe('a name that is left after the others went', () => {
     const { fs, disk } = world;
     const first = await written(world);
     const { handle } = await fs.open(path('b'), flags);
-    await fs.write(handle, 0, Buffer.alloc(50, 'B'), plain);
+    await fs.write(handle, 0, Buffer.alloc(50, 'B'), NOT_PAGES);
     await close(world, handle, first);
     expect(await readFile(join(disk, 'b'), 'utf8')).toBe(content);
   });
@@ -73,7 +78,7 @@ describe('a lookup that was asked before a write went out', () => {
     const world = await openDirect();
     const { fs, after } = world;
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
-    await fs.write(handle, 0, Buffer.alloc(5000), plain);
+    await fs.write(handle, 0, Buffer.alloc(5000), NOT_PAGES);
     const held = deferred<void>();
     after.set('lstat', () => held.promise);
     const early = fs.lookup(path('f'));

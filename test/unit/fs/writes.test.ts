@@ -3,19 +3,18 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { O_APPEND, O_RDONLY, O_RDWR, O_SYNC, O_WRONLY } from '../../../src/base/mode.js';
 import { SftpStatusError } from '../../../src/sftp/errors.js';
-import { openDirect, path, readAll } from '../../support/direct-filesystem.js';
+import { NOT_PAGES, openDirect, path, readAll } from '../../support/direct-filesystem.js';
 
 const NO_SPACE = () => {
   throw new SftpStatusError(14, 'no space');
 };
-const plain = { fromPageCache: false };
 
 describe('write-behind', () => {
   it('returns before the server was asked, and reads see the write', async () => {
     const { fs, requests } = await openDirect();
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
     requests.length = 0;
-    await fs.write(handle, 0, Buffer.from('hello'), plain);
+    await fs.write(handle, 0, Buffer.from('hello'), NOT_PAGES);
     expect(requests).toEqual([]);
     expect((await readAll(fs, handle)).toString()).toBe('hello');
     await fs.flush(handle);
@@ -26,7 +25,7 @@ describe('write-behind', () => {
     const { fs, requests } = await openDirect();
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     requests.length = 0;
-    for (let at = 0; at < 100; at += 1) await fs.write(handle, at * 10, Buffer.alloc(10, at), plain);
+    for (let at = 0; at < 100; at += 1) await fs.write(handle, at * 10, Buffer.alloc(10, at), NOT_PAGES);
     await fs.flush(handle);
     expect(requests).toEqual(['write', 'fstat']);
     await fs.release(handle);
@@ -37,7 +36,7 @@ describe('write-behind', () => {
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     const data = Buffer.from(Array.from({ length: 1_000_000 }, (_, at) => at % 251));
     for (let at = 0; at < data.length; at += 70_000) {
-      await fs.write(handle, at, data.subarray(at, at + 70_000), plain);
+      await fs.write(handle, at, data.subarray(at, at + 70_000), NOT_PAGES);
     }
     await fs.flush(handle);
     expect((await readFile(join(disk, 'f'))).equals(data)).toBe(true);
@@ -55,7 +54,7 @@ describe('write-behind', () => {
     let written = 0;
     const writer = (async () => {
       for (let at = 0; at < 16; at += 1) {
-        await fs.write(handle, at << 18, Buffer.alloc(1 << 18), plain);
+        await fs.write(handle, at << 18, Buffer.alloc(1 << 18), NOT_PAGES);
         written += 1;
       }
     })();
@@ -71,7 +70,7 @@ describe('write-behind', () => {
   it('sends a buffered tail by itself after a moment', async () => {
     const { fs, disk } = await openDirect();
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
-    await fs.write(handle, 0, Buffer.from('line\n'), plain);
+    await fs.write(handle, 0, Buffer.from('line\n'), NOT_PAGES);
     await expect.poll(() => readFile(join(disk, 'f'), 'utf8'), { timeout: 3000 }).toBe('line\n');
     await fs.release(handle);
   });
@@ -83,7 +82,7 @@ describe('write-behind', () => {
     ] as const) {
       const { fs, disk } = await openDirect(options);
       const { handle } = await fs.create(path('f'), flags, 0o644);
-      await fs.write(handle, 0, Buffer.from('x'), plain);
+      await fs.write(handle, 0, Buffer.from('x'), NOT_PAGES);
       expect(await readFile(join(disk, 'f'), 'utf8')).toBe('x');
       await fs.release(handle);
     }
@@ -95,7 +94,7 @@ describe('a refused write', () => {
     const { fs, before } = await openDirect();
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     before.set('write', NO_SPACE);
-    await fs.write(handle, 0, Buffer.from('x'), plain);
+    await fs.write(handle, 0, Buffer.from('x'), NOT_PAGES);
     await expect(fs.flush(handle)).rejects.toMatchObject({ code: 'ENOSPC' });
     await fs.flush(handle);
     await fs.release(handle);
@@ -106,7 +105,7 @@ describe('a refused write', () => {
     const { fs, before } = await openDirect();
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     before.set('write', NO_SPACE);
-    await fs.write(handle, 0, Buffer.from('x'), plain);
+    await fs.write(handle, 0, Buffer.from('x'), NOT_PAGES);
     await expect(fs.fsync(handle)).rejects.toMatchObject({ code: 'ENOSPC' });
     await fs.release(handle);
   });
@@ -115,9 +114,9 @@ describe('a refused write', () => {
     const { fs, before } = await openDirect();
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
     before.set('write', NO_SPACE);
-    await fs.write(handle, 0, Buffer.alloc(300_000), plain);
+    await fs.write(handle, 0, Buffer.alloc(300_000), NOT_PAGES);
     await expect.poll(() => fs.status().dirtyBytes).toBeLessThan(300_000);
-    await expect(fs.write(handle, 300_000, Buffer.from('x'), plain)).rejects.toMatchObject({
+    await expect(fs.write(handle, 300_000, Buffer.from('x'), NOT_PAGES)).rejects.toMatchObject({
       code: 'ENOSPC',
     });
     before.clear();
@@ -131,7 +130,7 @@ describe('a refused write', () => {
     const second = await fs.open(path('f'), O_RDWR);
     const reader = await fs.open(path('f'), O_RDONLY);
     before.set('write', NO_SPACE);
-    await fs.write(handle, 0, Buffer.from('x'), plain);
+    await fs.write(handle, 0, Buffer.from('x'), NOT_PAGES);
     await expect(fs.flush(handle)).rejects.toMatchObject({ code: 'ENOSPC' });
     await expect(fs.flush(second.handle)).rejects.toMatchObject({ code: 'ENOSPC' });
     await fs.flush(reader.handle);
@@ -141,10 +140,10 @@ describe('a refused write', () => {
   it('is not shown any longer: size and content go back to the server’s', async () => {
     const { fs, before, forgotten } = await openDirect();
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
-    await fs.write(handle, 0, Buffer.from('good'), plain);
+    await fs.write(handle, 0, Buffer.from('good'), NOT_PAGES);
     await fs.flush(handle);
     before.set('write', NO_SPACE);
-    await fs.write(handle, 0, Buffer.from('never arrives'), plain);
+    await fs.write(handle, 0, Buffer.from('never arrives'), NOT_PAGES);
     await expect(fs.flush(handle)).rejects.toMatchObject({ code: 'ENOSPC' });
     const { attributes } = await fs.getattr({ path: path('f'), handle: null });
     expect(attributes.size).toBe(4);
@@ -157,7 +156,7 @@ describe('a refused write', () => {
     const { fs, before } = await openDirect();
     const { handle } = await fs.create(path('dir-less'), O_WRONLY, 0o644);
     before.set('write', NO_SPACE);
-    await fs.write(handle, 0, Buffer.from('12345'), plain);
+    await fs.write(handle, 0, Buffer.from('12345'), NOT_PAGES);
     await fs.release(handle);
     expect(await fs.flushAll()).toMatchObject([{ path: 'dir-less', bytes: 5 }]);
   });
@@ -167,10 +166,10 @@ describe('appending', () => {
   it('goes to the end as it was at open, not to where the kernel thinks it is', async () => {
     const { fs, forgotten } = await openDirect();
     const first = await fs.create(path('log'), O_WRONLY | O_APPEND, 0o644);
-    await fs.write(first.handle, 0, Buffer.from('one\n'), plain);
+    await fs.write(first.handle, 0, Buffer.from('one\n'), NOT_PAGES);
     const second = await fs.open(path('log'), O_RDWR | O_APPEND);
-    await fs.write(second.handle, 0, Buffer.from('two\n'), plain);
-    await fs.write(first.handle, 4, Buffer.from('three\n'), plain);
+    await fs.write(second.handle, 0, Buffer.from('two\n'), NOT_PAGES);
+    await fs.write(first.handle, 4, Buffer.from('three\n'), NOT_PAGES);
     expect((await readAll(fs, second.handle)).toString()).toBe('one\ntwo\nthree\n');
     expect(forgotten).toContain('data log');
     for (const { handle } of [first, second]) {
@@ -182,7 +181,7 @@ describe('appending', () => {
   it('leaves pages that the kernel writes back where they belong', async () => {
     const { fs, disk } = await openDirect();
     const { handle } = await fs.create(path('map'), O_RDWR | O_APPEND, 0o644);
-    await fs.write(handle, 0, Buffer.from('aaaa'), plain);
+    await fs.write(handle, 0, Buffer.from('aaaa'), NOT_PAGES);
     await fs.write(handle, 0, Buffer.from('b'), { fromPageCache: true });
     await fs.flush(handle);
     expect(await readFile(join(disk, 'map'), 'utf8')).toBe('baaa');
@@ -192,12 +191,12 @@ describe('appending', () => {
   it('is known without asking the server, as long as nobody was told', async () => {
     const { fs, before } = await openDirect();
     const held = await fs.create(path('held'), O_WRONLY, 0o644);
-    await fs.write(held.handle, 0, Buffer.alloc(700), plain);
+    await fs.write(held.handle, 0, Buffer.alloc(700), NOT_PAGES);
     expect(fs.unsent()).toEqual([{ path: 'held', bytes: 700, error: 'not confirmed by the server' }]);
     await fs.flush(held.handle);
     expect(fs.unsent()).toEqual([]);
     before.set('write', NO_SPACE);
-    await fs.write(held.handle, 0, Buffer.alloc(5), plain);
+    await fs.write(held.handle, 0, Buffer.alloc(5), NOT_PAGES);
     await fs.release(held.handle);
     expect(fs.unsent()).toMatchObject([{ path: 'held', bytes: 5 }]);
     expect(fs.unsent(), 'nothing counts as told').toHaveLength(1);

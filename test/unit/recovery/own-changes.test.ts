@@ -8,13 +8,12 @@ import {
   cutAfter,
   cutBefore,
   type DirectFileSystem,
+  NOT_PAGES,
   openDirect,
   path,
   readAll,
   serverFile,
 } from '../../support/direct-filesystem.js';
-
-const NOT_PAGES = { fromPageCache: false };
 
 /** Changes of an open file that we make ourselves. */
 const OWN: readonly (readonly [

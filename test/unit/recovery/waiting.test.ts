@@ -8,13 +8,13 @@ import { O_RDONLY, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
 import { ConnectionLostError } from '../../../src/sftp/errors.js';
 import {
   type DirectFileSystem,
+  NOT_PAGES,
   openDirect,
   path,
   readAll,
   serverFile,
 } from '../../support/direct-filesystem.js';
 
-const NOT_PAGES = { fromPageCache: false };
 const UNREACHABLE = new Error('unreachable');
 
 beforeEach(() => {
