@@ -5,32 +5,12 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
+import { MountFixture } from '../support/mount-fixture.js';
 import { endProcesses, waitForMount } from '../support/processes.js';
-import { Remora } from '../support/remora.js';
 import { start, until } from '../support/run.js';
-import { Scope } from '../support/scope.js';
-import { Sshd } from '../support/sshd.js';
 
-let scope: Scope;
-let remora: Remora;
-let sshd: Sshd;
-let disk: string;
-
-beforeAll(async () => {
-  scope = await Scope.open('accidents');
-  disk = await scope.makeDirectory('disk');
-});
-afterAll(async () => {
-  await scope?.close();
-});
-beforeEach(async () => {
-  sshd = await Sshd.start(scope);
-  remora = await Remora.create(scope);
-});
-afterEach(async () => {
-  await remora.discard();
-});
+const world = new MountFixture('accidents', { serverPerTest: true });
 
 /** A program that has a file of the mount open, and writes to it when it is told to. */
 function writer(path: string, text: string) {
@@ -42,7 +22,7 @@ sys.stdin.readline()
 os.write(fd, sys.argv[2].encode())
 print("written", flush=True)
 sys.stdin.readline()`;
-  const child = start('python3', ['-c', code, path, text], { env: scope.environment, stdin: 'pipe' });
+  const child = start('python3', ['-c', code, path, text], { env: world.scope.environment, stdin: 'pipe' });
   let said = '';
   child.stdout?.on('data', (chunk: Buffer) => {
     said += chunk.toString();
@@ -52,33 +32,33 @@ sys.stdin.readline()`;
 }
 
 it('what a killed program wrote when the server was gone is named by unmount with 72, and is given up only by force', async () => {
-  const mount = await remora.mount(sshd, disk, { options: ['timeout=1'] });
+  const mount = await world.mount({ options: ['timeout=1'] });
   const { child, says } = writer(join(mount.directory, 'lost'), 'x'.repeat(50_000));
   await says('open');
-  await sshd.stop();
+  await world.sshd.stop();
   await until('the loss to be noticed', async () => (await mount.status()).link.state !== 'connected');
   child.stdin?.write('\n');
   await says('written');
   const gone = once(child, 'exit');
   child.kill('SIGKILL');
   await gone;
-  const first = await remora.run(['unmount', mount.directory]);
+  const first = await world.remora.run(['unmount', mount.directory]);
   expect(first).toMatchObject({ code: 72 });
   expect(first.stderr).toMatch(/lost: 48\.8 KiB/);
   expect((await mount.status()).pid).toBe(mount.pid);
-  const second = await remora.run(['unmount', '--force', mount.directory]);
+  const second = await world.remora.run(['unmount', '--force', mount.directory]);
   expect(second).toMatchObject({ code: 72 });
   expect(second.stderr).toMatch(/lost: 48\.8 KiB/);
   await mount.ended();
 });
 
 it('a foreground mount whose messages nobody reads any more sends its data and ends all the same', async () => {
-  const mountpoint = await remora.mountpoint();
-  const [node, main] = remora.program;
-  const args = [main, `${sshd.user}@${sshd.host}:${disk}`, mountpoint, ...(await remora.login(sshd)), '-f'];
-  const command = start(node, args, { env: remora.environment });
+  const mountpoint = await world.remora.mountpoint();
+  const [node, main] = world.remora.program;
+  const args = [main, ...(await world.mounting(mountpoint)), '-f'];
+  const command = start(node, args, { env: world.remora.environment });
   await waitForMount(mountpoint);
-  const mount = await remora.adopt(mountpoint);
+  const mount = await world.remora.adopt(mountpoint);
   const { child, says } = writer(join(mountpoint, 'held'), 'written, never closed');
   await says('open');
   child.stdin?.write('\n');
@@ -87,6 +67,6 @@ it('a foreground mount whose messages nobody reads any more sends its data and e
   command.stdout?.destroy();
   process.kill(mount.pid, 'SIGTERM');
   await mount.ended();
-  expect(await readFile(join(disk, 'held'), 'utf8')).toBe('written, never closed');
+  expect(await readFile(join(world.disk, 'held'), 'utf8')).toBe('written, never closed');
   await endProcesses([child.pid ?? 0], 'SIGKILL');
 });

@@ -5,35 +5,23 @@
  */
 import { open, readdir, readFile, readlink, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { isDeadMount } from '../../src/cli/mountpoint.js';
-import { endProcesses, isAlive, mountAt, waitForMount, waitForUnmount } from '../support/processes.js';
+import { MountFixture } from '../support/mount-fixture.js';
+import {
+  endProcesses,
+  isAlive,
+  mountAt,
+  spentInOneSecond,
+  waitForMount,
+  waitForUnmount,
+} from '../support/processes.js';
 import { Remora } from '../support/remora.js';
 import { must, start, until } from '../support/run.js';
-import { Scope } from '../support/scope.js';
 import { Sshd } from '../support/sshd.js';
 import { createUser, isRoot } from '../support/user.js';
 
-let scope: Scope;
-let remora: Remora;
-let sshd: Sshd;
-let disk: string;
-
-beforeAll(async () => {
-  scope = await Scope.open('dying');
-  disk = await scope.makeDirectory('disk', undefined, 0o777);
-  sshd = await Sshd.start(scope);
-  await writeFile(join(disk, 'hello'), 'from the server\n');
-});
-afterAll(async () => {
-  await scope?.close();
-});
-beforeEach(async () => {
-  remora = await Remora.create(scope);
-});
-afterEach(async () => {
-  await remora.discard();
-});
+const world = new MountFixture('dying');
 
 /** The watchers of a user's mounts: they bear no mark, since they inherit no environment. */
 async function watchers(of: Remora): Promise<readonly number[]> {
@@ -69,7 +57,7 @@ while True:
         break
     print("closed", i, flush=True)
     i += 1`;
-  const child = start('python3', ['-c', code, directory, String(size)], { env: scope.environment, as });
+  const child = start('python3', ['-c', code, directory, String(size)], { env: world.scope.environment, as });
   let said = '';
   child.stdout?.on('data', (chunk: Buffer) => {
     said += chunk.toString();
@@ -91,10 +79,10 @@ describe('a serving process that is killed', () => {
   const users = isRoot ? ['root', 'a plain user'] : ['a plain user'];
 
   it.each(users)('as %s, during a copy: the mount goes at once, what was confirmed is whole', async (who) => {
-    const as = who === 'root' || !isRoot ? undefined : await createUser(scope);
-    const own = as === undefined ? remora : await Remora.create(scope, as);
-    const server = as === undefined ? sshd : await Sshd.start(scope, { user: as.name });
-    const target = await scope.makeDirectory(`killed-${who.replaceAll(' ', '-')}`, as);
+    const as = who === 'root' || !isRoot ? undefined : await createUser(world.scope);
+    const own = as === undefined ? world.remora : await Remora.create(world.scope, as);
+    const server = as === undefined ? world.sshd : await Sshd.start(world.scope, { user: as.name });
+    const target = await world.scope.makeDirectory(`killed-${who.replaceAll(' ', '-')}`, as);
     const mount = await own.mount(server, target);
     expect(await watchers(own)).toHaveLength(1);
     const size = 300_000;
@@ -113,47 +101,44 @@ describe('a serving process that is killed', () => {
   });
 
   it('leaves the mount of a successor alone', async () => {
-    const first = await remora.mount(sshd, disk, { name: 'shared' });
+    const first = await world.mount({ name: 'shared' });
     const held = await open(join(first.directory, 'hello'), 'r');
     await must('fusermount3', ['-uz', first.directory]);
-    const source = `${sshd.user}@${sshd.host}:${disk}`;
-    const second = await remora.run([source, first.directory, ...(await remora.login(sshd))]);
+    const second = await world.remora.run(await world.mounting(first.directory));
     expect(second).toMatchObject({ code: 0, stderr: '' });
-    const mount = await remora.adopt(first.directory);
+    const mount = await world.remora.adopt(first.directory);
     expect(await isAlive(first.pid), 'it serves the file that is still open').toBe(true);
     await endProcesses([first.pid], 'SIGKILL');
-    await until('the first watcher to end', async () => (await watchers(remora)).length <= 1);
+    await until('the first watcher to end', async () => (await watchers(world.remora)).length <= 1);
     expect(await readFile(join(mount.directory, 'hello'), 'utf8')).toBe('from the server\n');
     await held.close().catch(() => {});
     await mount.unmount();
-    await nothingLeft(remora);
+    await nothingLeft(world.remora);
   });
 
   it('with no_auto_unmount leaves a dead mount, which the next mount removes and says so with -v', async () => {
-    const dead = await remora.mount(sshd, disk, { options: ['no_auto_unmount'] });
-    expect(await watchers(remora)).toEqual([]);
+    const dead = await world.mount({ options: ['no_auto_unmount'] });
+    expect(await watchers(world.remora)).toEqual([]);
     await endProcesses([dead.pid], 'SIGKILL');
     // The kernel closes the descriptor a moment after the process is gone.
     await until('a dead mount', () => isDeadMount(dead.directory));
-    const row = JSON.parse((await remora.run(['status', dead.directory, '--json'])).stdout);
+    const row = JSON.parse((await world.remora.run(['status', dead.directory, '--json'])).stdout);
     expect(row).toMatchObject({ state: 'dead', link: null });
-    const source = `${sshd.user}@${sshd.host}:${disk}`;
-    const args = [source, dead.directory, ...(await remora.login(sshd)), '-v'];
-    const finished = await remora.run(args);
+    const args = [...(await world.mounting(dead.directory)), '-v'];
+    const finished = await world.remora.run(args);
     expect(finished.code, finished.stderr).toBe(0);
     expect(finished.stderr).toMatch(/^remora: .*removed the dead mount/m);
-    const mount = await remora.adopt(dead.directory);
+    const mount = await world.remora.adopt(dead.directory);
     expect(await readFile(join(mount.directory, 'hello'), 'utf8')).toBe('from the server\n');
     await mount.unmount();
     expect(await mountAt(dead.directory), 'nothing lies below').toBe(null);
   });
 
   it('a dead mount of another kind is refused as 15 and stays', async () => {
-    const dead = await remora.mount(sshd, disk, { options: ['no_auto_unmount', 'subtype=other'] });
+    const dead = await world.mount({ options: ['no_auto_unmount', 'subtype=other'] });
     await endProcesses([dead.pid], 'SIGKILL');
     await until('a dead mount', () => isDeadMount(dead.directory));
-    const source = `${sshd.user}@${sshd.host}:${disk}`;
-    const finished = await remora.run([source, dead.directory, ...(await remora.login(sshd))]);
+    const finished = await world.remora.run(await world.mounting(dead.directory));
     expect(finished).toMatchObject({ code: 15 });
     expect(finished.stderr).toMatch(/^remora: [^\n]+\n$/);
     expect(await mountAt(dead.directory)).not.toBe(null);
@@ -162,8 +147,8 @@ describe('a serving process that is killed', () => {
 });
 
 it('an orderly end leaves no watcher, lock or socket', async () => {
-  const mount = await remora.mount(sshd, disk);
-  const [watcher = 0] = await watchers(remora);
+  const mount = await world.mount();
+  const [watcher = 0] = await watchers(world.remora);
   const environ = await readFile(`/proc/${watcher}/environ`, 'utf8');
   expect(environ.split('\0').filter((line) => line !== '')).toHaveLength(1);
   const descriptors = (await readdir(`/proc/${watcher}/fd`)).map((fd) =>
@@ -174,67 +159,61 @@ it('an orderly end leaves no watcher, lock or socket', async () => {
   );
   expect(files, 'no descriptor of the mount is inherited').toEqual([expect.stringMatching(/\.lock$/)]);
   await mount.unmount();
-  await nothingLeft(remora);
+  await nothingLeft(world.remora);
 });
 
 describe.runIf(isRoot)('a full disk under the log', () => {
   let state: string;
   beforeAll(async () => {
-    state = await scope.makeDirectory('state');
+    state = await world.scope.makeDirectory('state');
     await must('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', state]);
-    scope.defer('tmpfs', async () => void (await must('umount', [state])));
+    world.scope.defer('tmpfs', async () => void (await must('umount', [state])));
   });
 
   it('costs lines of the log and nothing else', async () => {
-    const mountpoint = await remora.mountpoint();
-    const args = [`${sshd.user}@${sshd.host}:${disk}`, mountpoint, ...(await remora.login(sshd))];
+    const mountpoint = await world.remora.mountpoint();
+    const args = await world.mounting(mountpoint);
     // Every layer tells every step: the log is full at once.
     const env = { XDG_STATE_HOME: state, DEBUG: 'remora:*' };
-    expect(await remora.run(args, { env })).toMatchObject({ code: 0 });
-    const mount = await remora.adopt(mountpoint);
+    expect(await world.remora.run(args, { env })).toMatchObject({ code: 0 });
+    const mount = await world.remora.adopt(mountpoint);
     const name = join(mountpoint, 'written');
     for (let i = 0; i < 50; i++) await writeFile(`${name}${i}`, `content ${i}`);
     expect(await readFile(`${name}7`, 'utf8')).toBe('content 7');
     const { bavail } = await statfs(state);
     expect(bavail, 'the disk was full').toBe(0);
-    const spent = async () => {
-      const fields = (await readFile(`/proc/${mount.pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ');
-      return Number(fields[11]) + Number(fields[12]);
-    };
-    const before = await spent();
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect((await spent()) - before, 'ticks of 10 ms in half a second of rest').toBeLessThan(20);
+    expect(await spentInOneSecond(mount.pid), 'milliseconds in a second of rest').toBeLessThan(400);
     await mount.unmount();
     for (let i = 0; i < 50; i++) {
-      expect(await readFile(join(disk, `written${i}`), 'utf8')).toBe(`content ${i}`);
+      expect(await readFile(join(world.disk, `written${i}`), 'utf8')).toBe(`content ${i}`);
     }
   });
 });
 
 describe('a terminal that is closed', () => {
   it('under a foreground mount: data is sent, the mount goes, the command ends with 0', async () => {
-    const mountpoint = await remora.mountpoint();
-    const args = [`${sshd.user}@${sshd.host}:${disk}`, mountpoint, ...(await remora.login(sshd)), '-f'];
-    const hangup = hangUp([...remora.program, ...args], 'remora-shall-never-say-this');
+    const mountpoint = await world.remora.mountpoint();
+    const args = [...(await world.mounting(mountpoint)), '-f'];
+    const hangup = hangUp([...world.remora.program, ...args], 'remora-shall-never-say-this');
     await waitForMount(mountpoint);
-    const mount = await remora.adopt(mountpoint);
+    const mount = await world.remora.adopt(mountpoint);
     const file = await open(join(mountpoint, 'held'), 'w');
     await file.write('written, never closed');
     hangup.now();
     expect(await hangup.code).toBe(0);
     await waitForUnmount(mountpoint);
     await until('the daemon to end', async () => !(await isAlive(mount.pid)));
-    expect(await readFile(join(disk, 'held'), 'utf8')).toBe('written, never closed');
+    expect(await readFile(join(world.disk, 'held'), 'utf8')).toBe('written, never closed');
     await file.close().catch(() => {});
-    await nothingLeft(remora);
+    await nothingLeft(world.remora);
   });
 
   it('while a question is asked: nothing is mounted, the command ends as interrupted', async () => {
-    const [p = '', port = '', i = '', key = ''] = await remora.login(sshd);
-    const known = ['-o', `UserKnownHostsFile=${join(remora.home, 'none')},GlobalKnownHostsFile=none`];
-    const mountpoint = await remora.mountpoint();
-    const args = [`${sshd.user}@${sshd.host}:${disk}`, mountpoint, p, port, i, key, ...known];
-    const hangup = hangUp([...remora.program, ...args], '(yes/no');
+    const [p = '', port = '', i = '', key = ''] = await world.remora.login(world.sshd);
+    const known = ['-o', `UserKnownHostsFile=${join(world.remora.home, 'none')},GlobalKnownHostsFile=none`];
+    const mountpoint = await world.remora.mountpoint();
+    const args = [world.source, mountpoint, p, port, i, key, ...known];
+    const hangup = hangUp([...world.remora.program, ...args], '(yes/no');
     await hangup.asked;
     hangup.now();
     expect(await hangup.code).toBe(130);
@@ -262,7 +241,7 @@ os.close(fd)
 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 sys.exit(status if status >= 0 else 128 - status)`;
     const child = start('python3', ['-c', code, word, ...command], {
-      env: remora.environment,
+      env: world.remora.environment,
       stdin: 'pipe',
     });
     return {
@@ -274,8 +253,8 @@ sys.exit(status if status >= 0 else 128 - status)`;
 });
 
 it('SIGTERM during a copy: what close() confirmed is on the server, later calls get errors', async () => {
-  const target = await scope.makeDirectory('terminated');
-  const mount = await remora.mount(sshd, target);
+  const target = await world.scope.makeDirectory('terminated');
+  const mount = await world.remora.mount(world.sshd, target);
   const size = 300_000;
   const copy = copier(mount.directory, size);
   await until('a few files', async () => copy.confirmed().length > 5);
@@ -284,5 +263,5 @@ it('SIGTERM during a copy: what close() confirmed is on the server, later calls 
   await waitForUnmount(mount.directory);
   await until('the daemon to end', async () => !(await isAlive(mount.pid)));
   await expectWhole(target, copy.confirmed(), size);
-  await nothingLeft(remora);
+  await nothingLeft(world.remora);
 });

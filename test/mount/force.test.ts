@@ -5,43 +5,28 @@
 import { readdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
+import { MountFixture } from '../support/mount-fixture.js';
 import { isAlive, mountAt } from '../support/processes.js';
 import { type Mounted, Remora } from '../support/remora.js';
 import { start, until } from '../support/run.js';
-import { Scope } from '../support/scope.js';
 import { Sshd } from '../support/sshd.js';
 import { createUser, isRoot } from '../support/user.js';
 
 /** Milliseconds for the command, with its moments of patience: for the server, and for a silent process. */
 const SECONDS = 20_000;
 
-let scope: Scope;
-let remora: Remora;
-let sshd: Sshd;
-let disk: string;
+const world = new MountFixture('force', { serverPerTest: true });
 
 beforeAll(async () => {
-  scope = await Scope.open('force');
-  disk = await scope.makeDirectory('disk', undefined, 0o777);
-  await writeFile(join(disk, 'big'), Buffer.alloc(4_000_000, 1));
-});
-afterAll(async () => {
-  await scope?.close();
-});
-beforeEach(async () => {
-  sshd = await Sshd.start(scope);
-  remora = await Remora.create(scope);
-});
-afterEach(async () => {
-  await remora.discard();
+  await writeFile(join(world.disk, 'big'), Buffer.alloc(4_000_000, 1));
 });
 
 /** The server neither answers nor hangs up, until the end of the test. */
 async function stall(server: Sshd): Promise<void> {
   const pids = await server.sessions();
   for (const pid of pids) process.kill(pid, 'SIGSTOP');
-  scope.defer('stalled sessions', async () => {
+  world.scope.defer('stalled sessions', async () => {
     for (const pid of pids) if (await isAlive(pid)) process.kill(pid, 'SIGCONT');
   });
 }
@@ -60,7 +45,7 @@ try:
 except OSError as error:
     print("failed", errno.errorcode[error.errno], flush=True)
 sys.stdin.readline()`;
-  const child = start('python3', ['-c', code, path], { env: scope.environment, stdin: 'pipe', as });
+  const child = start('python3', ['-c', code, path], { env: world.scope.environment, stdin: 'pipe', as });
   let said = '';
   child.stdout?.on('data', (chunk: Buffer) => {
     said += chunk.toString();
@@ -89,10 +74,10 @@ async function log(of: Remora): Promise<string> {
 it.each(isRoot ? ['root', 'a plain user'] : ['a plain user'])(
   'as %s, with a stalled server: a stuck read ends, an unsent file is named with its size, 72',
   async (who) => {
-    const as = who === 'root' || !isRoot ? undefined : await createUser(scope);
-    const own = as === undefined ? remora : await Remora.create(scope, as);
-    const server = as === undefined ? sshd : await Sshd.start(scope, { user: as.name });
-    const mount = await own.mount(server, disk);
+    const as = who === 'root' || !isRoot ? undefined : await createUser(world.scope);
+    const own = as === undefined ? world.remora : await Remora.create(world.scope, as);
+    const server = as === undefined ? world.sshd : await Sshd.start(world.scope, { user: as.name });
+    const mount = await own.mount(server, world.disk);
     const reader = program('os.pread(fd, 100000, 1000000)', join(mount.directory, 'big'), as);
     const writer = program('os.write(fd, b"x" * 50000)', join(mount.directory, `unsent-${server.port}`), as);
     await reader.says('open');
@@ -116,7 +101,7 @@ it.each(isRoot ? ['root', 'a plain user'] : ['a plain user'])(
 );
 
 it('a serving process that is stopped is woken and says what it has', async () => {
-  const mount = await remora.mount(sshd, disk);
+  const mount = await world.mount();
   const reader = program('os.pread(fd, 100000, 1000000)', join(mount.directory, 'big'));
   const writer = program('os.write(fd, b"x" * 50000)', join(mount.directory, 'sent-at-last'));
   await reader.says('open');
@@ -126,27 +111,30 @@ it('a serving process that is stopped is woken and says what it has', async () =
   process.kill(mount.pid, 'SIGSTOP');
   reader.go();
   await reader.says('calling');
-  expect(await remora.run(['unmount', '--force', mount.directory])).toMatchObject({ code: 0, stderr: '' });
+  expect(await world.remora.run(['unmount', '--force', mount.directory])).toMatchObject({
+    code: 0,
+    stderr: '',
+  });
   expect(await reader.outcome()).toMatch(/^done|ECONNABORTED$/);
-  expect(await readFile(join(disk, 'sent-at-last'), 'utf8')).toBe('x'.repeat(50_000));
+  expect(await readFile(join(world.disk, 'sent-at-last'), 'utf8')).toBe('x'.repeat(50_000));
   await gone(mount);
   reader.end();
   writer.end();
 });
 
 it('a serving process that stays silent is gone around: stuck programs get their error, 72 since nobody knows', async () => {
-  const mount = await remora.mount(sshd, disk);
+  const mount = await world.mount();
   const reader = program('os.pread(fd, 100000, 1000000)', join(mount.directory, 'big'));
   await reader.says('open');
-  await stall(sshd);
+  await stall(world.sshd);
   reader.go();
   await reader.says('calling');
-  const runtime = join(remora.home, 'remora');
+  const runtime = join(world.remora.home, 'remora');
   const socket = (await readdir(runtime)).find((name) => name.endsWith('.sock')) ?? '';
   await unlink(join(runtime, socket));
   const silent = createServer((socket) => socket.resume());
   await new Promise<void>((resolve) => silent.listen(join(runtime, socket), resolve));
-  const finished = await remora
+  const finished = await world.remora
     .run(['unmount', '--force', mount.directory])
     .finally(() => new Promise((resolve) => silent.close(resolve)));
   expect(finished).toMatchObject({ code: 72 });
@@ -157,11 +145,11 @@ it('a serving process that stays silent is gone around: stuck programs get their
 });
 
 it('what the server takes after all, while the mount ends, is not reported as lost', async () => {
-  const mount = await remora.mount(sshd, disk, { options: ['timeout=5'] });
+  const mount = await world.mount({ options: ['timeout=5'] });
   const writer = program('os.write(fd, b"x" * 50000)', join(mount.directory, 'late'));
   await writer.says('open');
-  await sshd.halt();
-  for (const pid of await sshd.sessions()) process.kill(pid, 'SIGKILL');
+  await world.sshd.halt();
+  for (const pid of await world.sshd.sessions()) process.kill(pid, 'SIGKILL');
   await until('the loss to be noticed', async () => (await mount.status()).link.state !== 'connected');
   writer.go();
   expect(await writer.outcome()).toBe('done');
@@ -170,10 +158,10 @@ it('what the server takes after all, while the mount ends, is not reported as lo
   // When what was written could not be sent in time, it tries to leave the tree, and then to send once more.
   const begun = performance.now();
   await until('the first time to be over', async () => performance.now() - begun > 6000);
-  await sshd.resume();
+  await world.sshd.resume();
   process.kill(mount.pid, 'SIGUSR1');
   await mount.ended();
   await gone(mount);
-  expect(await readFile(join(disk, 'late'))).toHaveLength(50_000);
-  expect(await log(remora)).not.toContain('did not take');
+  expect(await readFile(join(world.disk, 'late'))).toHaveLength(50_000);
+  expect(await log(world.remora)).not.toContain('did not take');
 });

@@ -13,7 +13,7 @@ import {
   unmountPath,
 } from '../../src/fuse/index.js';
 import { MountedMemory } from '../support/memfs.js';
-import { endProcesses, isAlive } from '../support/processes.js';
+import { endProcesses, isAlive, spentInOneSecond } from '../support/processes.js';
 import { type Identity, must, run, start, until } from '../support/run.js';
 import { Scope } from '../support/scope.js';
 
@@ -182,26 +182,10 @@ describe('a close that waits for a stalled server', () => {
 });
 
 describe('the device', () => {
-  /** Milliseconds of processor time that a process has used, in clock ticks of 10 ms (proc(5)). */
-  async function processorTime(pid: number): Promise<number> {
-    const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
-    const [user = 0, system = 0] = stat
-      .slice(stat.lastIndexOf(')') + 2)
-      .split(' ')
-      .slice(11, 13)
-      .map(Number);
-    return (user + system) * 10;
-  }
-
   it('costs an idle mount nothing', async () => {
     const { pid } = await MountedMemory.serve(scope);
-    const quiet = async () => {
-      const before = await processorTime(pid);
-      await new Promise((resolve) => setTimeout(resolve, 1000));
-      return (await processorTime(pid)) - before <= 20;
-    };
     // What Node compiles and collects after a start is not the mount's.
-    await until('a second without work', quiet);
+    await until('a second without work', async () => (await spentInOneSecond(pid)) <= 20);
   });
 
   it('serves many callers at once, large writes among them, each its own data', async () => {

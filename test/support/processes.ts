@@ -5,10 +5,15 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { until } from './run.js';
 
+/** Milliseconds of one tick, in which /proc tells times; 10 on every Linux that Node runs on. */
+const TICK = 10;
+
 export interface ProcessInfo {
   readonly pid: number;
   readonly parent: number;
   readonly state: string;
+  /** Processor time, user and system, in milliseconds: multiples of 10. */
+  readonly processorTime: number;
 }
 
 async function allPids(): Promise<readonly number[]> {
@@ -21,7 +26,17 @@ export async function processInfo(pid: number): Promise<ProcessInfo | null> {
   if (stat === null) return null;
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const state = fields[0] ?? '';
-  return state === 'Z' || state === 'X' ? null : { pid, parent: Number(fields[1]), state };
+  if (state === 'Z' || state === 'X') return null;
+  const processorTime = (Number(fields[11]) + Number(fields[12])) * TICK;
+  return { pid, parent: Number(fields[1]), state, processorTime };
+}
+
+/** Processor time that a process uses within a second, in milliseconds. Takes that second: rest cannot be polled for. */
+export async function spentInOneSecond(pid: number): Promise<number> {
+  const spent = async () => (await processInfo(pid))?.processorTime ?? Number.NaN;
+  const before = await spent();
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  return (await spent()) - before;
 }
 
 export async function isAlive(pid: number): Promise<boolean> {

@@ -7,6 +7,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import type { LinkStatus } from '../../../src/recovery/session.js';
+import { made } from '../mount-fixture.js';
 import { type Mounted, type MountRequest, Remora } from '../remora.js';
 import { must, start, until } from '../run.js';
 import { Scope } from '../scope.js';
@@ -133,8 +134,3 @@ export const grown = (path: string, bytes: number): Promise<boolean> =>
     const found = await stat(path).catch(() => null);
     return found !== null && found.size >= bytes;
   });
-
-function made<T>(value: T | null): T {
-  if (value === null) throw new Error('there is none before the test begins');
-  return value;
-}

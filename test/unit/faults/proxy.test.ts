@@ -90,7 +90,7 @@ describe('fault proxy', () => {
     expect(performance.now() - begun).toBeGreaterThan(98);
     proxy.pace(0, 8);
     client.socket.write(Buffer.alloc(100_000));
-    await moment();
+    await has(client, 29);
     expect(client.received.length).toBeLessThan(100_000);
     proxy.pace(0);
     await has(client, 100_028);
@@ -131,7 +131,7 @@ describe('fault proxy', () => {
       client.socket.write('held');
       const late = dial();
       late.socket.write('held too');
-      await moment();
+      await until('both to be held', async () => proxy.held(direction) === 'heldheld too'.length);
       expect([client, late].map(({ end, received }) => [end, received.length])).toEqual([
         ['open', 14],
         ['open', 0],
@@ -149,7 +149,7 @@ describe('fault proxy', () => {
     sockets.at(-1)?.on('data', (chunk: Buffer) => seen.push(chunk));
     proxy.stall(['up']);
     client.socket.write('too late');
-    await moment();
+    await until('it to be held', async () => proxy.held('up') === 'too late'.length);
     client.socket.resetAndDestroy();
     await until('the proxy to let go', async () => proxy.connections === 0);
     proxy.flow();

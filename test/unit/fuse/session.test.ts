@@ -18,6 +18,7 @@ import {
 } from '../../support/fuse-wire.js';
 
 const [ENOENT, EIO, EINVAL, ENAMETOOLONG, ENOSYS, ESTALE, EPROTO] = [2, 5, 22, 36, 38, 116, 71];
+
 describe('dispatch', () => {
   it('answers INIT and then is ready', async () => {
     const { transport, session } = serve({});
