@@ -1,8 +1,8 @@
 /**
  * SFTP channels for file data, each with a server process of its own, on the connections that the pool has for
- * it: the lanes that an open file may take. They are opened when a mount begins or there is data to move, and closed when there was none for
- * minutes; a server that gives fewer gets by with fewer, in silence. A connection that refused or ended a
- * channel is not asked for another one.
+ * it: the lanes that an open file may take. They are opened when a mount begins or there is data to move, and closed
+ * when there was none for minutes; a server that gives fewer gets by with fewer, in silence. A connection that refused
+ * or ended a channel is not asked for another one.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../base/clock.js';
@@ -74,6 +74,11 @@ export class DataChannels implements BulkClients {
   /** Connections for data, and open channels. */
   get counts(): { readonly connections: number; readonly channels: number } {
     return { connections: this.#pool.size, channels: this.#clients.length };
+  }
+
+  /** What is under way on some channel may never be answered. */
+  get isSilent(): boolean {
+    return this.#pool.isSilent;
   }
 
   /**

@@ -98,9 +98,10 @@ export class Link implements BulkClients {
     return this.#session.status();
   }
 
-  /** The server is silent or gone. */
+  /** The server is silent or gone, on whichever connection. */
   get isStalled(): boolean {
-    return this.#session.state !== 'connected';
+    const isSilent = [this.#channels, ...this.#retiring].some((channels) => channels.isSilent);
+    return isSilent || this.#session.state !== 'connected';
   }
 
   get server(): string {

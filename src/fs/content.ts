@@ -89,7 +89,8 @@ export class Content {
   }
 
   /** Straight from the server, for files whose size says nothing (direct_io). */
-  async readDirect(file: OpenFile, offset: number, size: number): Promise<ReadResult> {
+  async readDirect(file: OpenFile, offset: number, wanted: number): Promise<ReadResult> {
+    const size = Math.min(wanted, Number.MAX_SAFE_INTEGER - offset);
     const { maxRead } = this.#remote.client.limits;
     const buffer = Buffer.allocUnsafe(size);
     const pieces: Promise<number>[] = [];

@@ -12,7 +12,7 @@ import { toAttributes } from './identity.js';
 import { type OpenFile, type Unsent, unsentOf } from './open-file.js';
 import type { Opening } from './opening.js';
 import type { Attributes, ReadResult, Stat, WriteFlags } from './operations.js';
-import { changedThrough, mustBeWritable, type Parts } from './parts.js';
+import { changedThrough, mustBeCountable, mustBeWritable, type Parts } from './parts.js';
 import { both } from './remote.js';
 
 const log = logger('files');
@@ -69,6 +69,7 @@ export class FileOperations {
     // The kernel appends at the size it knows; ours was asked for at open, at the latest.
     const position = file.append && !flags.fromPageCache ? node.size : offset;
     const end = position + data.length;
+    mustBeCountable(end);
     content.changed(node, position, end, node.size);
     node.size = Math.max(node.size, end);
     node.writes += 1;
@@ -192,6 +193,7 @@ export class FileOperations {
   ): Promise<void> {
     const { remote, names, files, content, writes, freshness } = this.#parts;
     const { client } = remote;
+    mustBeCountable(size);
     if (open !== undefined) await writes.push(open);
     if (own === null && path === null) throw new FsError('ESTALE');
     const at = path === null ? null : remote.at(path);
@@ -262,6 +264,7 @@ export class FileOperations {
     await this.#tellFailure(target);
     const copied = Math.min(length, COPY_CHUNK, source.node.size - fromOffset);
     if (copied <= 0) return 0;
+    mustBeCountable(toOffset + copied);
     const { node } = target;
     const path = node.path === null ? null : remote.at(node.path);
     content.changed(node, toOffset, toOffset + copied, node.size);

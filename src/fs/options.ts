@@ -1,3 +1,7 @@
+/**
+ * What the filesystem is set up with, in its own terms: cli/wiring.ts fills it from the options of the command, and
+ * every part reads what concerns it. No default stands here; the schema of the options has them.
+ */
 import type { Containment } from './containment.js';
 
 /** What a mount's options mean to the filesystem; times in milliseconds, sizes in bytes. */

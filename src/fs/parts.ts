@@ -40,6 +40,14 @@ export function mustBeWritable(options: FsOptions): void {
   if (options.readOnly) throw new FsError('EROFS', 'mounted read-only');
 }
 
+/**
+ * EFBIG for a file that would end at `end`, where numbers are not exact any more. A local filesystem has a bound as
+ * well, often a lower one.
+ */
+export function mustBeCountable(end: number): void {
+  if (end >= Number.MAX_SAFE_INTEGER) throw new FsError('EFBIG', 'files end before 2^53');
+}
+
 /** Attributes with the lifetimes that the kernel gets: what is left of ours, up to its own bounds. */
 export function statOf(parts: Parts, path: Path | null, attributes: Attributes, ttl: number): Stat {
   const { attrTtl, entryTtl } = parts.options;

@@ -123,10 +123,10 @@ export class FuseSession {
       nodes,
       open: new OpenFiles(),
       gate: new PathGate(),
-      // A request may await this one: without pages, the kernel takes no lock that a request could hold.
       isPending: (unique) => this.#pending.has(unique),
       dropEntry: (parent, name) => this.#notifier.dropEntry(parent, name),
       dropTargets: (node) => this.#notifier.invalidateTargets(node),
+      // A request may await this one: without pages, the kernel takes no lock that a request could hold.
       dropAttributes: (nodeid) => this.#transport.notify(invalInode(nodeid, false)).catch(() => undefined),
     };
     this.#notifier = new KernelNotifier(nodes, (message) => this.#transport.notify(message));

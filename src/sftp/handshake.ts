@@ -2,7 +2,7 @@
  * INIT and VERSION (section 4), and how to recognise a server that never gets that far: a login shell that
  * prints text on the channel, which a parser would read as the length of an enormous packet.
  */
-import { ascii, type ByteString, decodeText, encodeText } from '../base/bytes.js';
+import { ascii, type ByteString, decodeText, encodeText, toBuffer } from '../base/bytes.js';
 import { SFTP_VERSION, SSH_FXP_INIT, SSH_FXP_VERSION } from './constants.js';
 import { ProtocolError } from './errors.js';
 import { PacketReader } from './reader.js';
@@ -37,11 +37,9 @@ export function decodeVersion(packet: Buffer): ReadonlyMap<string, string> {
   return extensions;
 }
 
-/** Bytes that begin text; no length within bounds begins with one of them. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: terminal escapes count as text
-const TEXT_START = /^[\t\n\r\x1b\x20-\x7e]/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const BINARY = /[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]/;
+const [SPACE, TILDE] = [0x20, 0x7e];
+/** Control characters that text at a login has: tab, the ends of lines, and what begins a colour (ESC). */
+const OF_TEXT: ReadonlySet<number> = new Set([0x09, 0x0a, 0x0d, 0x1b]);
 const LONGEST_QUOTE = 200;
 
 /** What the first bytes of a stream are: packets, text that is still coming in, or text with its first line. */
@@ -50,10 +48,15 @@ export type Greeting =
   | { readonly kind: 'text' }
   | { readonly kind: 'banner'; readonly line: string };
 
+const isBinary = (byte: number): boolean => byte < SPACE && !OF_TEXT.has(byte);
+
 /** Judges the first bytes of a stream; `ended` when no more of them will come. */
 export function judgeGreeting(start: ByteString, ended: boolean): Greeting {
-  if (!TEXT_START.test(start)) return { kind: 'packets' };
-  const binary = start.search(BINARY);
+  const bytes = toBuffer(start);
+  // No length within bounds begins with a byte that text begins with.
+  const [first = 0] = bytes;
+  if (first > TILDE || isBinary(first)) return { kind: 'packets' };
+  const binary = bytes.findIndex(isBinary);
   const text = (binary < 0 ? start : start.slice(0, binary)).replace(/^[\r\n]+/, '');
   const end = text.search(/[\r\n]/);
   if (end < 0 && binary < 0 && text.length < LONGEST_QUOTE && !ended) return { kind: 'text' };

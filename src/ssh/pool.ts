@@ -48,6 +48,8 @@ export class ConnectionPool {
   readonly #stop = new AbortController();
   /** Connections for data, oldest first, with the time of their login. */
   readonly #data = new Map<Connection, number>();
+  /** Those of them whose server has not given a sign of life when it was asked for one. */
+  readonly #silent = new Set<Connection>();
   #state: PoolState;
   #wanted = 0;
   #failures = 0;
@@ -65,6 +67,11 @@ export class ConnectionPool {
   /** Connections that stand for data, beside the first. */
   get size(): number {
     return this.#data.size;
+  }
+
+  /** What was asked for on one of them may never be answered. */
+  get isSilent(): boolean {
+    return this.#silent.size > 0;
   }
 
   /** What carries data at this moment; empty while the first connection for data is still to come. */
@@ -129,6 +136,10 @@ export class ConnectionPool {
       }
       this.#data.set(connection, this.#settings.clock.monotonic());
       this.#setState('ready', 'logged in');
+      connection.onSilence((isSilent) => {
+        if (isSilent) this.#silent.add(connection);
+        else this.#silent.delete(connection);
+      });
       connection.onClose((reason) => this.#lost(connection, reason));
     } catch (error) {
       this.#failed(error);
@@ -158,6 +169,7 @@ export class ConnectionPool {
   }
 
   #lost(connection: Connection, reason: Error | null): void {
+    this.#silent.delete(connection);
     const since = this.#data.get(connection);
     if (since === undefined) return;
     this.#data.delete(connection);

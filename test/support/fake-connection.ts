@@ -10,6 +10,8 @@ export class FakeConnection implements Connection {
   state: 'open' | 'closed' = 'open';
   /** What gives channels; a fresh connection refuses. */
   open: () => Promise<Duplex> = () => Promise.reject(new Error('no channels here'));
+  /** Tells whoever listens that the server is silent, or heard again. */
+  tellSilence: (silent: boolean) => void = () => undefined;
   readonly #callbacks: ((reason: Error | null) => void)[] = [];
 
   constructor(again: Connection['again'] = null) {
@@ -24,7 +26,9 @@ export class FakeConnection implements Connection {
     this.#callbacks.push(callback);
   }
 
-  onSilence(): void {}
+  onSilence(callback: (silent: boolean) => void): void {
+    this.tellSilence = callback;
+  }
 
   probe(): void {}
 

@@ -90,7 +90,7 @@ export function readSetattrIn(reader: WireReader): SetattrIn {
   let fh: number | null = null;
   if (valid & FATTR_FH) fh = reader.u64();
   else reader.skip('fh', 8);
-  const size = reader.length64();
+  const size = reader.extent64();
   reader.skip('lock_owner', 8);
   const atime = reader.i64();
   const mtime = reader.i64();
@@ -189,7 +189,7 @@ export function readFlushIn(reader: WireReader): { fh: number } {
 
 /** READ, READDIR and READDIRPLUS. */
 export function readReadIn(reader: WireReader): { fh: number; offset: number; size: number } {
-  const result = { fh: reader.u64(), offset: reader.u64(), size: reader.u32() };
+  const result = { fh: reader.u64(), offset: reader.extent64(), size: reader.u32() };
   reader.skip('read_flags, lock_owner, flags, padding', 20);
   return result;
 }
@@ -204,7 +204,7 @@ export interface WriteIn {
 
 export function readWriteIn(reader: WireReader): WriteIn {
   const fh = reader.u64();
-  const offset = reader.u64();
+  const offset = reader.extent64();
   const size = reader.u32();
   const writeFlags = reader.u32();
   reader.skip('lock_owner, flags, padding', 16);
@@ -249,15 +249,15 @@ export interface FallocateIn {
 
 export function readFallocateIn(reader: WireReader): FallocateIn {
   const fh = reader.u64();
-  const offset = reader.u64();
-  const length = reader.length64();
+  const offset = reader.extent64();
+  const length = reader.extent64();
   const mode = reader.u32();
   reader.skip('padding', 4);
   return { fh, offset, length, mode };
 }
 
 export function readLseekIn(reader: WireReader): { fh: number; offset: number; whence: number } {
-  const result = { fh: reader.u64(), offset: reader.length64(), whence: reader.u32() };
+  const result = { fh: reader.u64(), offset: reader.extent64(), whence: reader.u32() };
   reader.skip('padding', 4);
   return result;
 }
@@ -273,14 +273,14 @@ export interface CopyFileRangeIn {
 
 export function readCopyFileRangeIn(reader: WireReader): CopyFileRangeIn {
   const fhIn = reader.u64();
-  const offIn = reader.u64();
+  const offIn = reader.extent64();
   reader.skip('nodeid_out', 8);
   return {
     fhIn,
     offIn,
     fhOut: reader.u64(),
-    offOut: reader.u64(),
-    length: reader.length64(),
-    flags: reader.length64(),
+    offOut: reader.extent64(),
+    length: reader.extent64(),
+    flags: reader.extent64(),
   };
 }

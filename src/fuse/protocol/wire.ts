@@ -46,7 +46,7 @@ export class WireReader {
     return at < 0 ? 0 : this.#buffer.readUInt32LE(at);
   }
 
-  /** An unsigned number that must be exact: beyond 2^53 - 1 the request is malformed. */
+  /** An unsigned number that must be exact, as ids are: beyond 2^53 - 1 the request is malformed. */
   u64(): number {
     const at = this.#take(8);
     if (at < 0) return 0;
@@ -56,8 +56,8 @@ export class WireReader {
     return 0;
   }
 
-  /** An unsigned length: beyond 2^53 - 1 it says "as much as there is", and is cut to that. */
-  length64(): number {
+  /** An unsigned length, or place in a file: beyond 2^53 - 1 lies nothing that could be counted, and it is cut to that. */
+  extent64(): number {
     const at = this.#take(8);
     if (at < 0) return 0;
     const value = this.#buffer.readUInt32LE(at + 4) * TWO_32 + this.#buffer.readUInt32LE(at);

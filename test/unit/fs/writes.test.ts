@@ -43,6 +43,23 @@ describe('write-behind', () => {
     await fs.release(handle);
   });
 
+  it('beyond what can be counted is EFBIG, a cut as well, and changes nothing; there is nothing to read', async () => {
+    const { fs, disk, requests } = await openDirect();
+    const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
+    await fs.write(handle, 0, Buffer.from('hello'), NOT_PAGES);
+    await fs.flush(handle);
+    requests.length = 0;
+    const far = Number.MAX_SAFE_INTEGER;
+    const tooBig = { code: 'EFBIG' };
+    await expect(fs.write(handle, far, Buffer.from('x'), NOT_PAGES)).rejects.toMatchObject(tooBig);
+    await expect(fs.setattr({ path: path('f'), handle }, { size: far })).rejects.toMatchObject(tooBig);
+    expect(requests).toEqual([]);
+    expect(await readAll(fs, handle, far, 10)).toHaveLength(0);
+    await fs.flush(handle);
+    await fs.release(handle);
+    expect(await readFile(join(disk, 'f'), 'utf8')).toBe('hello');
+  });
+
   it('bounds what is not confirmed: writers wait', async () => {
     const { fs, before } = await openDirect({ dirtyBytes: 1 << 20 });
     const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);

@@ -287,6 +287,14 @@ describe('hostile lengths', () => {
     expect(reader.failed).toBe(true);
   });
 
+  it('a place beyond 2^53 is the end of all files, not malformed', () => {
+    const whole = bytes(...(GOLDEN.WRITE?.rows ?? []));
+    whole.writeBigUInt64LE(2n ** 60n, 8);
+    const reader = new WireReader(whole);
+    expect(decode.readWriteIn(reader).offset).toBe(Number.MAX_SAFE_INTEGER);
+    expect(reader.failed).toBe(false);
+  });
+
   it('a handle beyond 2^53 is malformed, not rounded', () => {
     const reader = new WireReader(Buffer.from('ffffffffffffffff', 'hex'));
     expect(reader.u64()).toBe(0);

@@ -189,6 +189,22 @@ describe('refusals', () => {
   });
 });
 
+describe('silence', () => {
+  test('of one connection for data counts until it is heard again, or has ended', async () => {
+    const f = new Fixture(2);
+    f.pool.warm();
+    const connection = await f.succeed();
+    expect(f.pool.isSilent).toBe(false);
+    connection.tellSilence(true);
+    expect(f.pool.isSilent).toBe(true);
+    connection.tellSilence(false);
+    expect(f.pool.isSilent).toBe(false);
+    connection.tellSilence(true);
+    connection.lose(new Error('no answer'));
+    expect(f.pool.isSilent).toBe(false);
+  });
+});
+
 describe('losses', () => {
   test('a lost connection leaves, and comes back on demand after a while', async () => {
     const f = new Fixture(2);
