@@ -28,8 +28,8 @@ export interface ListedMount {
   readonly source: string;
   readonly mountpoint: string;
   /**
-   * The daemon's state, or its connection's while it serves without one; `not answering`; `dead` when the process is gone and the mount is not; `unknown` when
-   * it lives, but its control socket is elsewhere.
+   * The daemon's state, or its connection's while it serves without one; `not answering`; `dead` when the process is
+   * gone and the mount is not; `unknown` when it lives, but its control socket is elsewhere.
    */
   readonly state: string;
   readonly pid: number | null;

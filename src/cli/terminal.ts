@@ -32,7 +32,7 @@ const ANSWER_MAX = 4096;
 export type Keystroke = { readonly text: string } | 'enter' | 'interrupt' | 'end';
 
 /** The effect of one character of terminal input; control characters that mean nothing are ignored. */
-export function keystroke(text: string, key: string): Keystroke {
+function keystroke(text: string, key: string): Keystroke {
   switch (key) {
     case '\r':
     case '\n':

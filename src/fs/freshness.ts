@@ -139,7 +139,7 @@ export class Freshness {
     if (paths.length > 0) void this.recheck(paths);
   }
 
-  /** The file is not called `path` any more, which another machine brought about: it goes on by its other name, or without. */
+  /** Another machine saw to it that the file is not called `path` any more: it goes on by its other name, or without. */
   vanished(path: Path): void {
     const { files, links, kernel } = this.#store;
     files.nameGone(path, links.twin(path));

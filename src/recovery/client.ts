@@ -44,6 +44,7 @@ export class RecoveringClient {
   readonly #session: Session;
   readonly #settings: RecoveringClientSettings;
   readonly #handles: Handles;
+  readonly #room: WaitingRoom = { lost: (call, error) => this.#lost(call, error) };
   readonly #parked = new Set<Waiting>();
   readonly #guests = new Set<Guest>();
   /** Called when the server falls silent or is gone, and when all is well again. */
@@ -272,8 +273,6 @@ export class RecoveringClient {
       else call.resume(client);
     });
   }
-
-  readonly #room: WaitingRoom = { lost: (call, error) => this.#lost(call, error) };
 
   /** Its session ended before the answer came. The server may end each session that hears of it. */
   #lost(call: Waiting, error: ConnectionLostError): void {

@@ -46,7 +46,7 @@ interface Held {
 }
 
 /** The pflags by which a file that is there may be opened again. */
-export function reopening(pflags: number): number {
+function reopening(pflags: number): number {
   return pflags & ~(SSH_FXF_CREAT | SSH_FXF_EXCL | SSH_FXF_TRUNC);
 }
 

@@ -80,7 +80,7 @@ export const create: Handler = async (state, header, reader) => {
 };
 
 /** At most `size` bytes of `chunks`: the kernel refuses a longer reply. */
-export function clampChunks(chunks: readonly Uint8Array[], size: number): readonly Uint8Array[] {
+function clampChunks(chunks: readonly Uint8Array[], size: number): readonly Uint8Array[] {
   const kept: Uint8Array[] = [];
   let left = size;
   for (const chunk of chunks) {

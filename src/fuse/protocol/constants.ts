@@ -115,7 +115,7 @@ export const SEEK_HOLE = 4;
 /** Sizes of the fixed structs, in bytes. */
 export const SIZEOF_IN_HEADER = 40;
 export const SIZEOF_OUT_HEADER = 16;
-export const SIZEOF_ATTR = 88;
+const SIZEOF_ATTR = 88;
 export const SIZEOF_ENTRY_OUT = 40 + SIZEOF_ATTR;
 export const SIZEOF_ATTR_OUT = 16 + SIZEOF_ATTR;
 export const SIZEOF_OPEN_OUT = 16;

@@ -21,7 +21,7 @@ import {
 import { putI64 } from './wire.js';
 
 /** What programs are told to read and write at once (st_blksize), in bytes. */
-export const BLKSIZE = 128 * 1024;
+const BLKSIZE = 128 * 1024;
 
 /** Longest lifetime the wire carries here: what is longer means "until told otherwise". */
 const TTL_CEILING_MS = 0x7fff_ffff * 1000;
@@ -47,7 +47,7 @@ function putTime(out: Buffer, seconds: number, at: number, nsecAt: number): void
 }
 
 /** `fuse_attr`. */
-export function putAttr(out: Buffer, at: number, ino: number, attributes: Attributes): void {
+function putAttr(out: Buffer, at: number, ino: number, attributes: Attributes): void {
   putI64(out, ino, at);
   putI64(out, attributes.size, at + 8);
   putI64(out, Math.ceil(attributes.size / 512), at + 16);

@@ -36,11 +36,6 @@ export class WireReader {
     this.#take(length);
   }
 
-  u16(): number {
-    const at = this.#take(2);
-    return at < 0 ? 0 : this.#buffer.readUInt16LE(at);
-  }
-
   u32(): number {
     const at = this.#take(4);
     return at < 0 ? 0 : this.#buffer.readUInt32LE(at);
@@ -56,7 +51,7 @@ export class WireReader {
     return 0;
   }
 
-  /** An unsigned length, or place in a file: beyond 2^53 - 1 lies nothing that could be counted, and it is cut to that. */
+  /** An unsigned length, or a place in a file: cut to 2^53 - 1, which stands for everything beyond. */
   extent64(): number {
     const at = this.#take(8);
     if (at < 0) return 0;

@@ -3,7 +3,7 @@ import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
-import { O_APPEND, O_RDONLY, O_WRONLY } from '../../../src/base/mode.js';
+import { O_APPEND, O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
 import type { ThreadSignals } from '../../../src/fuse/interrupts.js';
 import { OPCODE } from '../../../src/fuse/protocol/constants.js';
 import { FuseSession } from '../../../src/fuse/session.js';
@@ -19,7 +19,7 @@ import {
   u64,
 } from '../../support/fuse-wire.js';
 
-const [EINTR, ENOSPC, ESTALE] = [4, 28, 116];
+const [EINTR, EFBIG, ENOSPC, ESTALE] = [4, 27, 28, 116];
 const SIGTERM = 1n << 14n;
 const SIGALRM = 1n << 13n;
 const nothing: ThreadSignals = { pending: 0n, blocked: 0n, ignored: 0n, caught: 0n };
@@ -76,11 +76,13 @@ const sizeOf = ({ payload }: Reply) => Number(payload.readBigUInt64LE(24));
 const lookup = async (name: string) => first(await call(OPCODE.LOOKUP, 1, cstring(name)));
 const open = async (nodeid: number, flags: number) =>
   first(await call(OPCODE.OPEN, nodeid, u32(flags), u32(0)));
-const read = async (nodeid: number, fh: number) =>
-  (await call(OPCODE.READ, nodeid, u64(fh), u64(0), u32(4096), u32(0), u64(0), u64(0))).payload.toString();
-const writeBody = (fh: number, text: string) => [
+const read = async (nodeid: number, fh: number, offset = 0) =>
+  (
+    await call(OPCODE.READ, nodeid, u64(fh), u64(offset), u32(4096), u32(0), u64(0), u64(0))
+  ).payload.toString();
+const writeBody = (fh: number, text: string, offset = 0) => [
   u64(fh),
-  u64(0),
+  u64(offset),
   u32(text.length),
   u32(0),
   u64(0),
@@ -94,6 +96,16 @@ async function replace(name: string, content: string): Promise<void> {
   await serverFile(world.disk, 'replacement', content, LATER);
   await rename(join(world.disk, 'replacement'), join(world.disk, name));
 }
+
+it('a write where no file can be counted any more is EFBIG, and there is nothing to read', async () => {
+  await serverFile(world.disk, 'f', 'content');
+  const nodeid = await lookup('f');
+  const fh = await open(nodeid, O_RDWR);
+  const far = 2 ** 60;
+  expect((await call(OPCODE.WRITE, nodeid, ...writeBody(fh, 'x', far))).error).toBe(EFBIG);
+  expect(await read(nodeid, fh, far)).toBe('');
+  expect(await read(nodeid, fh)).toBe('content');
+});
 
 describe('a refused write whose close was interrupted', () => {
   /** A file with a write that the server refuses when `refuse` is called, and its descriptor. */
