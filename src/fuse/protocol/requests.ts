@@ -1,6 +1,6 @@
 /**
  * Requests of the kernel, decoded: one pure function for each struct `fuse_*_in`, fields named as there.
- * What Remora has no use for (lock owners, umask that the kernel has applied already) is skipped. A decoder
+ * What Remora has no use for (lock owners, umask that the kernel has applied already) is left out. A decoder
  * never throws; the caller asks the reader whether it `failed`.
  */
 import type { ByteString } from '../../base/bytes.js';
@@ -41,7 +41,7 @@ export function readInHeader(reader: WireReader): InHeader {
     gid: reader.u32(),
     pid: reader.u32(),
   };
-  reader.skip('total_extlen, padding', 4);
+  reader.unused('total_extlen, padding', 4);
   return header;
 }
 
@@ -59,7 +59,7 @@ export interface ForgetOne {
 /** As many as the request really holds; a `count` that promises more marks it malformed. */
 export function readBatchForgetIn(reader: WireReader): ForgetOne[] {
   const count = reader.u32();
-  reader.skip('dummy', 4);
+  reader.unused('dummy', 4);
   const forgets: ForgetOne[] = [];
   while (forgets.length < count && !reader.failed) {
     const one = { nodeid: reader.u64(), nlookup: reader.u64() };
@@ -70,10 +70,10 @@ export function readBatchForgetIn(reader: WireReader): ForgetOne[] {
 
 export function readGetattrIn(reader: WireReader): { fh: number | null } {
   const flags = reader.u32();
-  reader.skip('dummy', 4);
+  reader.unused('dummy', 4);
   // The field holds garbage when the flag is not set, so it is not read as a number then.
   if ((flags & FUSE_GETATTR_FH) === 0) {
-    reader.skip('fh', 8);
+    reader.unused('fh', 8);
     return { fh: null };
   }
   return { fh: reader.u64() };
@@ -86,24 +86,24 @@ export interface SetattrIn {
 
 export function readSetattrIn(reader: WireReader): SetattrIn {
   const valid = reader.u32();
-  reader.skip('padding', 4);
+  reader.unused('padding', 4);
   let fh: number | null = null;
   if (valid & FATTR_FH) fh = reader.u64();
-  else reader.skip('fh', 8);
+  else reader.unused('fh', 8);
   const size = reader.extent64();
-  reader.skip('lock_owner', 8);
+  reader.unused('lock_owner', 8);
   const atime = reader.i64();
   const mtime = reader.i64();
   // The server sets the ctime itself.
-  reader.skip('ctime', 8);
+  reader.unused('ctime', 8);
   const atimensec = reader.u32();
   const mtimensec = reader.u32();
-  reader.skip('ctimensec', 4);
+  reader.unused('ctimensec', 4);
   const mode = reader.u32();
-  reader.skip('unused4', 4);
+  reader.unused('unused4', 4);
   const uid = reader.u32();
   const gid = reader.u32();
-  reader.skip('unused5', 4);
+  reader.unused('unused5', 4);
   const time = (now: number, given: number, seconds: number, nanoseconds: number) =>
     valid & now ? 'now' : valid & given ? seconds + nanoseconds / 1e9 : undefined;
   const newAtime = time(FATTR_ATIME_NOW, FATTR_ATIME, atime, atimensec);
@@ -128,13 +128,13 @@ export function readSymlinkIn(reader: WireReader): { name: ByteString; target: B
 
 export function readMknodIn(reader: WireReader): { mode: number; name: ByteString } {
   const mode = reader.u32();
-  reader.skip('rdev, umask, padding', 12);
+  reader.unused('rdev, umask, padding', 12);
   return { mode, name: reader.cstring() };
 }
 
 export function readMkdirIn(reader: WireReader): { mode: number; name: ByteString } {
   const mode = reader.u32();
-  reader.skip('umask', 4);
+  reader.unused('umask', 4);
   return { mode, name: reader.cstring() };
 }
 
@@ -152,7 +152,7 @@ export function readRenameIn(reader: WireReader): RenameIn {
 export function readRename2In(reader: WireReader): RenameIn {
   const newdir = reader.u64();
   const flags = reader.u32();
-  reader.skip('padding', 4);
+  reader.unused('padding', 4);
   return { newdir, flags, oldname: reader.cstring(), newname: reader.cstring() };
 }
 
@@ -163,34 +163,34 @@ export function readLinkIn(reader: WireReader): { oldnodeid: number; newname: By
 /** OPEN and OPENDIR. */
 export function readOpenIn(reader: WireReader): { flags: number } {
   const flags = reader.u32();
-  reader.skip('open_flags', 4);
+  reader.unused('open_flags', 4);
   return { flags };
 }
 
 export function readCreateIn(reader: WireReader): { flags: number; mode: number; name: ByteString } {
   const flags = reader.u32();
   const mode = reader.u32();
-  reader.skip('umask, open_flags', 8);
+  reader.unused('umask, open_flags', 8);
   return { flags, mode, name: reader.cstring() };
 }
 
 /** RELEASE and RELEASEDIR. */
 export function readReleaseIn(reader: WireReader): { fh: number } {
   const fh = reader.u64();
-  reader.skip('flags, release_flags, lock_owner', 16);
+  reader.unused('flags, release_flags, lock_owner', 16);
   return { fh };
 }
 
 export function readFlushIn(reader: WireReader): { fh: number } {
   const fh = reader.u64();
-  reader.skip('unused, padding, lock_owner', 16);
+  reader.unused('unused, padding, lock_owner', 16);
   return { fh };
 }
 
 /** READ, READDIR and READDIRPLUS. */
 export function readReadIn(reader: WireReader): { fh: number; offset: number; size: number } {
   const result = { fh: reader.u64(), offset: reader.extent64(), size: reader.u32() };
-  reader.skip('read_flags, lock_owner, flags, padding', 20);
+  reader.unused('read_flags, lock_owner, flags, padding', 20);
   return result;
 }
 
@@ -207,20 +207,20 @@ export function readWriteIn(reader: WireReader): WriteIn {
   const offset = reader.extent64();
   const size = reader.u32();
   const writeFlags = reader.u32();
-  reader.skip('lock_owner, flags, padding', 16);
+  reader.unused('lock_owner, flags, padding', 16);
   return { fh, offset, writeFlags, data: reader.bytes(size) };
 }
 
 /** FSYNC and FSYNCDIR. */
 export function readFsyncIn(reader: WireReader): { fh: number; fsyncFlags: number } {
   const result = { fh: reader.u64(), fsyncFlags: reader.u32() };
-  reader.skip('padding', 4);
+  reader.unused('padding', 4);
   return result;
 }
 
 export function readAccessIn(reader: WireReader): { mask: number } {
   const mask = reader.u32();
-  reader.skip('padding', 4);
+  reader.unused('padding', 4);
   return { mask };
 }
 
@@ -252,13 +252,13 @@ export function readFallocateIn(reader: WireReader): FallocateIn {
   const offset = reader.extent64();
   const length = reader.extent64();
   const mode = reader.u32();
-  reader.skip('padding', 4);
+  reader.unused('padding', 4);
   return { fh, offset, length, mode };
 }
 
 export function readLseekIn(reader: WireReader): { fh: number; offset: number; whence: number } {
   const result = { fh: reader.u64(), offset: reader.extent64(), whence: reader.u32() };
-  reader.skip('padding', 4);
+  reader.unused('padding', 4);
   return result;
 }
 
@@ -274,7 +274,7 @@ export interface CopyFileRangeIn {
 export function readCopyFileRangeIn(reader: WireReader): CopyFileRangeIn {
   const fhIn = reader.u64();
   const offIn = reader.extent64();
-  reader.skip('nodeid_out', 8);
+  reader.unused('nodeid_out', 8);
   return {
     fhIn,
     offIn,

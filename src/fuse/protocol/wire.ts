@@ -32,7 +32,7 @@ export class WireReader {
   }
 
   /** Passes over fields that nobody here needs; their names are for the reader of the code. */
-  skip(_fields: string, length: number): void {
+  unused(_fields: string, length: number): void {
     this.#take(length);
   }
 
