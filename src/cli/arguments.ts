@@ -11,9 +11,8 @@ export interface MountArguments {
   readonly command: 'mount';
   readonly target: string;
   readonly mountpoint: string;
-  /** The values of `-o`, in order, then what the short options stand for. */
+  /** What the short options stand for, where several may be given, the values of `-o`, and the other short ones. */
   readonly options: readonly string[];
-  readonly identityFiles: readonly string[];
   readonly foreground: boolean;
   readonly debug: boolean;
   readonly verbose: boolean;
@@ -25,9 +24,20 @@ export interface UnmountArguments {
   readonly force: boolean;
 }
 
+export interface DoctorArguments {
+  readonly command: 'doctor';
+  /** Null for this machine alone. */
+  readonly target: string | null;
+  readonly options: readonly string[];
+  readonly json: boolean;
+  /** Leave out names, addresses and keys. */
+  readonly redact: boolean;
+}
+
 export type Arguments =
   | MountArguments
   | UnmountArguments
+  | DoctorArguments
   | { readonly command: 'list'; readonly json: boolean }
   /** Of every mount, when none is named. */
   | { readonly command: 'status'; readonly mountpoint: string | null; readonly json: boolean }
@@ -40,13 +50,33 @@ interface MountFlags {
   readonly o?: readonly string[];
   readonly p?: string;
   readonly i?: readonly string[];
+  readonly l?: string;
+  readonly F?: string;
+  readonly J?: string;
   readonly C?: true;
+  readonly 4?: true;
+  readonly 6?: true;
   readonly f?: true;
   readonly d?: true;
   readonly v?: true;
 }
 
 const collect = (value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value];
+
+/** `name=value` as one word of a `-o` string. */
+const word = (name: string, value: string) => `${name}=${value.replace(/[\\,]/g, '\\$&')}`;
+
+function mountOptions(flags: MountFlags): string[] {
+  const options = [...(flags.i ?? []).map((file) => word('IdentityFile', file)), ...(flags.o ?? [])];
+  if (flags.p !== undefined) options.push(word('port', flags.p));
+  if (flags.l !== undefined) options.push(word('User', flags.l));
+  if (flags.F !== undefined) options.push(word('ssh_config', flags.F));
+  if (flags.J !== undefined) options.push(word('ProxyJump', flags.J));
+  if (flags.C) options.push('compression=yes');
+  if (flags[4]) options.push('AddressFamily=inet');
+  if (flags[6]) options.push('AddressFamily=inet6');
+  return options;
+}
 
 /** The arguments after `remora`, understood. Throws a CommandError `usage`. */
 export function parseArguments(argv: readonly string[], version: string): Arguments {
@@ -72,22 +102,23 @@ export function parseArguments(argv: readonly string[], version: string): Argume
     .option('-o <options>', '', collect)
     .option('-p <port>')
     .option('-i <file>', '', collect)
+    .option('-l <user>')
+    .option('-F <file>')
+    .option('-J <hosts>')
     .option('-C')
+    .option('-4')
+    .option('-6')
     .option('-f')
     .option('-d, --debug')
     .option('-v, --verbose')
     .option('-s')
     .action((target: string, mountpoint: string, flags: MountFlags & { debug?: true; verbose?: true }) => {
-      const options = [...(flags.o ?? [])];
-      if (flags.p !== undefined) options.push(`port=${flags.p}`);
-      if (flags.C) options.push('compression=yes');
       const debug = flags.debug === true;
       parsed = {
         command: 'mount',
         target,
         mountpoint,
-        options,
-        identityFiles: flags.i ?? [],
+        options: mountOptions(flags),
         foreground: flags.f === true || debug,
         debug,
         verbose: flags.verbose === true || debug,
@@ -124,6 +155,31 @@ export function parseArguments(argv: readonly string[], version: string): Argume
     .argument('<mountpoint>')
     .action((mountpoint: string) => {
       parsed = { command: 'reconnect', mountpoint };
+    });
+
+  program
+    .command('doctor')
+    .argument('[target]')
+    .option('--json')
+    .option('--redact')
+    .option('-o <options>', '', collect)
+    .option('-p <port>')
+    .option('-i <file>', '', collect)
+    .option('-l <user>')
+    .option('-F <file>')
+    .option('-J <hosts>')
+    .option('-C')
+    .option('-4')
+    .option('-6')
+    .action((target: string | undefined, flags: MountFlags & { json?: true; redact?: true }) => {
+      const { json, redact } = flags;
+      parsed = {
+        command: 'doctor',
+        target: target ?? null,
+        options: mountOptions(flags),
+        json: json === true,
+        redact: redact === true,
+      };
     });
 
   program.command('demo').action(() => {

@@ -37,12 +37,17 @@ export interface DaemonOptions {
   readonly tell: (text: string) => void;
 }
 
+/** The log file of a mount in the background. */
+export function logOf({ autossh, mountpoint }: Job, env: NodeJS.ProcessEnv): string {
+  return autossh.logFile ?? logFile(env, mountpoint);
+}
+
 /** Where the daemon's output goes: the terminal, the mount's log file, or nowhere when none can be made. */
 async function openLog(job: Job, { env, uid }: DaemonOptions): Promise<number | 'inherit' | 'ignore'> {
   if (job.foreground) return 'inherit';
-  const path = logFile(env, job.mountpoint);
+  const path = logOf(job, env);
   try {
-    await ensurePrivateDirectory(dirname(path), uid);
+    if (job.autossh.logFile === null) await ensurePrivateDirectory(dirname(path), uid);
     return openSync(path, 'a', 0o600);
   } catch {
     return 'ignore';
@@ -60,7 +65,7 @@ async function start(job: Job, options: DaemonOptions): Promise<ChildProcess> {
       {
         detached: true,
         cwd: '/',
-        stdio: ['ignore', log, log, 'ipc'],
+        stdio: job.options.passive ? ['inherit', 'inherit', log, 'ipc'] : ['ignore', log, log, 'ipc'],
         env: { ...env, ...debug, UV_THREADPOOL_SIZE: THREAD_POOL_SIZE },
       },
     );
@@ -79,7 +84,7 @@ export async function runDaemon(job: Job, options: DaemonOptions): Promise<Endin
     if (child.connected) child.send(message, () => {});
   };
 
-  const logHint = job.foreground ? '' : `; its log is ${logFile(options.env, job.mountpoint)}`;
+  const logHint = job.foreground ? '' : `; its log is ${logOf(job, options.env)}`;
 
   let ready = false;
   let interrupted = false;

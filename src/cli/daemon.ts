@@ -4,13 +4,13 @@
  */
 import { fstatSync } from 'node:fs';
 import { logger, setLogSink } from '../base/log.js';
-import type { Ending } from './daemon-process.js';
+import { type Ending, logOf } from './daemon-process.js';
 import { leave } from './deadline.js';
-import { logFile } from './directories.js';
 import { EXIT } from './exit.js';
 import type { Job, ToCommand, ToDaemon } from './ipc.js';
 import { LogFile } from './log-file.js';
 import { MountSession } from './mount-session.js';
+import { writePidFile } from './pid-file.js';
 import { RemotePrompter } from './prompter.js';
 
 const log = logger('daemon');
@@ -25,7 +25,7 @@ class Voice {
 
   constructor(job: Job) {
     const isFile = !job.foreground && fstatSync(2).isFile();
-    this.#file = isFile ? new LogFile(2, logFile(process.env, job.mountpoint)) : null;
+    this.#file = isFile ? new LogFile(2, logOf(job, process.env)) : null;
     if (this.#file !== null) setLogSink((line) => this.#file?.write(line));
   }
 
@@ -56,11 +56,17 @@ function serve(job: Job): void {
   const voice = new Voice(job);
   const prompter = new RemotePrompter(job.interactive, send);
   let ready = false;
+  let removePidFile = () => {};
   const session = new MountSession(job, prompter, {
     report: (text) => voice.report(text),
     step: (text) => send({ type: 'step', text }),
     ready: () => {
       ready = true;
+      try {
+        if (job.autossh.pidFile !== null) removePidFile = writePidFile(job.autossh.pidFile);
+      } catch (error) {
+        voice.report(`AUTOSSH_PIDFILE: ${error instanceof Error ? error.message : error}`);
+      }
       send({ type: 'ready' });
     },
   });
@@ -91,10 +97,29 @@ function serve(job: Job): void {
     voice.report(`internal error: ${reason instanceof Error ? reason.message : String(reason)}`);
   });
 
+  const { maxLifetime } = job.autossh;
+  if (maxLifetime !== null) {
+    endAfter(maxLifetime, () => {
+      voice.report(`${job.source}: unmounting after ${maxLifetime} s (AUTOSSH_MAXLIFETIME)`);
+      session.stop(false);
+    });
+  }
+
   void session.run().then((ending) => {
+    removePidFile();
     // In the foreground, and before the mount is ready, the command is there to tell the person.
     leaveWith(voice, ending, process.connected);
   });
+}
+
+/** Longest time that Node's timers know, in milliseconds. */
+const TIMER_MAX = 2 ** 31 - 1;
+
+/** Calls `end` after so many seconds, and keeps no process alive for that. */
+function endAfter(seconds: number, end: () => void): void {
+  const now = Math.min(seconds * 1000, TIMER_MAX);
+  const left = seconds - now / 1000;
+  setTimeout(() => (left > 0 ? endAfter(left, end) : end()), now).unref();
 }
 
 /** The command died while this process started, and nothing has begun. */

@@ -20,10 +20,11 @@ export async function withDeadline<T>(call: Promise<T>, timeout: number, late: (
 /**
  * Ends the process by _exit(2), whatever else goes on in it. exit(3) would wait for the threads of the pool, of which
  * one may hang in a system call; and there Node gives the terminal its settings back, and aborts when that terminal
- * was closed meanwhile.
+ * was closed meanwhile. What is to be cleared away at the end is told, as exit(3) would.
  */
 export function leave(code: number): never {
   const exit = koffi.load(null).func('void _exit(int status)');
+  process.emit('exit', code);
   exit(code);
   throw new Error('_exit returned');
 }

@@ -16,7 +16,7 @@ interface ExitRow {
 
 export const EXIT = {
   ok: { code: 0, meaning: 'success' },
-  failure: { code: 1, meaning: 'any other failure' },
+  failure: { code: 1, meaning: 'any other failure, or one that `remora doctor` found' },
   usage: { code: 2, meaning: 'wrong usage, an unknown option or a bad value' },
   daemon: { code: 3, meaning: 'the serving process died unexpectedly' },
 
@@ -37,6 +37,7 @@ export const EXIT = {
   'host-key-unknown': { code: 30, meaning: 'the host key is not known' },
   'host-key-changed': { code: 31, meaning: 'the host key has changed' },
   'host-key-revoked': { code: 32, meaning: 'the host key is revoked' },
+  'host-certificate': { code: 33, meaning: 'the host is known by a certificate, for `transport=openssh`' },
 
   authentication: { code: 40, meaning: 'authentication failed (wrong password, key not accepted)' },
   'key-file': { code: 41, meaning: 'a key file is missing, unreadable, unprotected or malformed' },

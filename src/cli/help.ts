@@ -28,11 +28,17 @@ export const HELP = `Usage:
   remora status [<mountpoint>] [--json]
                                        how they are connected, what is unsent
   remora reconnect <mountpoint>        connect again now, with your answers
+  remora doctor [[user@]host[:dir]] [--json] [--redact]
+                                       why it does not work, and what mends it
   remora demo                          a guided tour that needs no server
 
 Options:
   -p <port>         port of the SSH server
+  -l <user>         name to log in with
   -i <file>         private key (repeatable)
+  -J <host>[,...]   hosts to go through
+  -F <file>         configuration of ssh; without it, the one that ssh uses
+  -4, -6            IPv4 or IPv6 only
   -C                compress
   -f                stay in the foreground; Ctrl-C unmounts
   -d                debug: foreground, and a log of every layer

@@ -3,8 +3,10 @@
  * travels as the first message, because a password in an argument list or an environment could be read by
  * others; questions travel back to the side that has the terminal.
  */
+import type { Autossh } from '../config/autossh.js';
 import type { MountOptions } from '../config/parse.js';
 import type { RemoteTarget } from '../config/target.js';
+import type { ConnectSettings } from '../ssh/settings.js';
 import type { ExitName } from './exit.js';
 
 /** Everything the serving process must know. Paths are absolute: it works in `/`. */
@@ -14,11 +16,13 @@ export interface Job {
   readonly source: string;
   readonly mountpoint: string;
   readonly options: MountOptions;
-  /** The password that `password_stdin` read, tried once. */
-  readonly password: string | null;
+  /** How the server is reached, with the password that `password_stdin` read. */
+  readonly settings: ConnectSettings;
   /** Somebody can answer questions. */
   readonly interactive: boolean;
   readonly foreground: boolean;
+  /** What of autossh's variables counts. */
+  readonly autossh: Autossh;
 }
 
 /** A question of the serving process to the person at the terminal; `hidden`: what is typed is not shown. */

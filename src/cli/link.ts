@@ -3,7 +3,6 @@
  * channel for names, and the channels for data beside it. When the channel alone was lost, its connection may
  * still give another; else everything is logged in anew, without a person unless there is one.
  */
-import { userInfo } from 'node:os';
 import type { Clock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import { watchWake } from '../base/wake.js';
@@ -14,7 +13,7 @@ import { type LinkStatus, Session } from '../recovery/session.js';
 import type { SftpClient } from '../sftp/client.js';
 import { type Connection, connect } from '../ssh/connection.js';
 import { ConnectError, needsPerson } from '../ssh/errors.js';
-import type { Prompter } from '../ssh/settings.js';
+import { type Prompter, processSurroundings } from '../ssh/settings.js';
 import { DataChannels } from './data-channels.js';
 import type { Job } from './ipc.js';
 import { openSftp } from './sftp.js';
@@ -30,6 +29,8 @@ export interface LinkSettings {
   readonly clock: Clock;
   /** A line for the log of the mount. */
   report(text: string): void;
+  /** What is being done, for `-v`. */
+  step(text: string): void;
 }
 
 export class Link implements BulkClients {
@@ -67,7 +68,10 @@ export class Link implements BulkClients {
       needsPerson: (error) => error instanceof ConnectError && needsPerson(error.kind),
       reconnect,
       reconnectMax,
-      longestWait: longestWait(patience(job.options)),
+      longestWait: Math.min(
+        longestWait(patience(job.options)),
+        (job.autossh.longestPause ?? Number.POSITIVE_INFINITY) * 1000,
+      ),
       clock,
       report,
     });
@@ -82,9 +86,8 @@ export class Link implements BulkClients {
 
   /** Connects for the first time, for good or not at all. Rejects as `connect` and `openSftp` do. */
   static async connect(prompter: Prompter, settings: LinkSettings): Promise<Link> {
-    const { target, options, password } = settings.job;
-    const user = target.user ?? options.user ?? userInfo().username;
-    const connection = await connect({ ...options, host: target.host, user, password }, prompter);
+    const { options, settings: server } = settings.job;
+    const connection = await connect(server, prompter, processSurroundings(), settings.step);
     const channels = startChannels(connection, settings);
     try {
       return new Link(connection, channels, await openSftp(connection, options), settings);
@@ -156,7 +159,7 @@ export class Link implements BulkClients {
       }
     }
     if (before.reconnect === null)
-      throw new ConnectError('authentication', 'nothing is known to log in with');
+      throw new ConnectError('authentication', 'this connection cannot be made anew');
     const connection = await before.reconnect(signal, prompter);
     try {
       const client = await openSftp(connection, this.#settings.job.options);

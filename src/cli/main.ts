@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs';
 import { type Arguments, parseArguments } from './arguments.js';
 import { leave } from './deadline.js';
 import { demo } from './demo.js';
-import { EXIT, type ExitName, failureOf } from './exit.js';
+import { doctor } from './doctor/doctor.js';
+import { doctorHint } from './doctor/hint.js';
+import { CommandError, EXIT, type ExitName, failureOf } from './exit.js';
 import { list } from './list.js';
 import { mount } from './mount.js';
 import { reconnect } from './reconnect.js';
@@ -39,10 +41,18 @@ async function run(args: Arguments): Promise<ExitName> {
     case 'unmount':
       await unmount(args, env, uid, tell);
       return 'ok';
+    case 'doctor': {
+      const { text, exit } = await doctor(args, { env, uid, version: version() }, tell);
+      process.stdout.write(text);
+      return exit;
+    }
     case 'demo':
       return demo(env, uid);
     case 'mount':
-      return mount(args, env, uid, tell);
+      return mount(args, env, uid, tell).catch((error: unknown) => {
+        const { exit, message } = failureOf(error);
+        throw new CommandError(exit, message + doctorHint(exit, args.target), { cause: error });
+      });
   }
 }
 

@@ -171,13 +171,14 @@ export class MountSession {
   }
 
   async #connect(): Promise<Link> {
-    const { target, options } = this.#job;
-    this.#setState('connecting', target.host);
-    this.#events.step(`connecting to ${target.host} port ${options.port}`);
+    const { host, port } = this.#job.settings;
+    this.#setState('connecting', host);
+    this.#events.step(`connecting to ${host} port ${port}`);
     const link = await Link.connect(this.#prompter, {
       job: this.#job,
       clock: systemClock,
       report: (text) => this.#events.report(`${this.#job.source}: ${text}`),
+      step: (text) => this.#events.step(text),
     });
     this.#link = link;
     this.#onUndo('connections', () => link.close());

@@ -2,16 +2,18 @@
  * `remora host: mountpoint`: everything that can be judged here is judged here (the arguments, the mount
  * point), then the serving process takes over and this side only lends it the terminal.
  */
-import { resolve } from 'node:path';
-import { type MountOptions, parseMountOptions } from '../config/parse.js';
-import { parseTarget } from '../config/target.js';
+import { printable } from '../base/printable.js';
+import { fromAutossh } from '../config/autossh.js';
+import { parseOptions } from '../config/parse.js';
 import { type FuseMount, findFuseMounts } from '../fuse/mount/mounts.js';
 import type { MountArguments } from './arguments.js';
 import { runDaemon } from './daemon-process.js';
 import { ensurePrivateDirectory, runtimeDirectory } from './directories.js';
 import { isRemora } from './discover.js';
+import { doctorHint } from './doctor/hint.js';
 import { CommandError, type ExitName } from './exit.js';
 import { checkMountpoint, mountedPath } from './mountpoint.js';
+import { processPlace, resolveTarget } from './resolve.js';
 import { atPlace, detachDead } from './stale.js';
 import { openTerminal, type Terminal } from './terminal.js';
 
@@ -32,20 +34,7 @@ export async function readPassword(input: AsyncIterable<Buffer | string>): Promi
   return line;
 }
 
-/** The options with every relative path made absolute, since the serving process works in `/`. */
-export function absolutePaths(options: MountOptions, directory: string): MountOptions {
-  const absolute = (path: string) => (/^([~/]|none$)/.test(path) ? path : resolve(directory, path));
-  const agent = options.identityAgent;
-  return {
-    ...options,
-    identityFiles: options.identityFiles.map(absolute),
-    userKnownHostsFiles: options.userKnownHostsFiles.map(absolute),
-    globalKnownHostsFiles: options.globalKnownHostsFiles.map(absolute),
-    identityAgent: /^(SSH_AUTH_SOCK$|\$)/.test(agent) ? agent : absolute(agent),
-  };
-}
-
-async function askPassword(terminal: Terminal | null): Promise<string> {
+export async function askPassword(terminal: Terminal | null): Promise<string> {
   if (process.stdin.isTTY && terminal !== null) {
     return terminal.secret('Password: ').finally(() => terminal.release());
   }
@@ -79,27 +68,32 @@ export async function mount(
   uid: number,
   tell: (text: string) => void,
 ): Promise<ExitName> {
-  const target = parseTarget(args.target);
-  const parsed = parseMountOptions(args.options);
-  const identityFiles = [...args.identityFiles, ...parsed.identityFiles];
-  const options = absolutePaths({ ...parsed, identityFiles }, process.cwd());
+  const parsed = parseOptions(args.options);
+  const autossh = fromAutossh(env, process.cwd());
+  const resolved = await resolveTarget(args.target, parsed, processPlace(env));
+  const { target, settings, note } = resolved;
+  const { reconnectMax = autossh.reconnectMax ?? resolved.options.reconnectMax } = parsed.given;
+  const options = { ...resolved.options, reconnectMax };
+  if (args.verbose) tell(printable(note));
 
   await clearPlace(args.mountpoint, env, uid, args.verbose ? tell : () => {});
   const isMounted = among(await findFuseMounts());
   const mountpoint = await checkMountpoint(args.mountpoint, options.nonempty, isMounted);
-  const terminal = options.batchMode ? null : openTerminal();
+  const terminal = options.batchMode || options.passive ? null : openTerminal();
   const password = options.passwordStdin ? await askPassword(terminal) : null;
   const job = {
     target,
     source: args.target,
     mountpoint,
     options,
-    password,
+    settings: { ...settings, password },
     interactive: terminal !== null,
-    foreground: args.foreground,
+    foreground: args.foreground || options.passive,
+    autossh,
   };
-  const { debug, verbose } = args;
+  const { verbose } = args;
+  const debug = args.debug || autossh.debug;
   const ending = await runDaemon(job, { env, uid, debug, verbose, terminal, tell });
-  if (ending.text !== '') tell(ending.text);
+  if (ending.text !== '') tell(ending.text + doctorHint(ending.exit, args.target));
   return ending.exit;
 }

@@ -1,7 +1,8 @@
 /**
  * Option words that change nothing in Remora: those of sshfs and libfuse that have no use here, those that
  * belong to mount(8) and init systems, and those that are refused because they are not supported yet.
- * Every one carries its reason, for the log and for the error message.
+ * Every one carries its reason, for the log and for the error message. The words of ssh_config that change nothing
+ * are in ssh-keywords.ts.
  */
 
 export interface ForeignWord {
@@ -45,32 +46,7 @@ export const FOREIGN: readonly ForeignWord[] = [
   refused('Remora passes names through as bytes', 'from_code', 'to_code'),
   refused('is not supported yet', 'uidfile', 'gidfile', 'nomap'),
   refused('is not supported yet', 'follow_symlinks', 'transform_symlinks', 'rellinks', 'norellinks'),
-  refused('is not supported yet', 'ssh_command', 'ssh_protocol', 'directport', 'passive', 'slave'),
+  refused('is not supported: there is only version 2', 'ssh_protocol'),
   refused('is not supported yet', 'delay_connect', 'allow_root'),
   refused('is not supported yet', 'sync', 'dirsync', 'sshfs_debug', 'sshfs_verbose'),
-  refused('is not supported yet', 'AddKeysToAgent', 'AddressFamily', 'BindAddress', 'BindInterface'),
-  refused('is not supported yet', 'CanonicalDomains', 'CanonicalizeFallbackLocal', 'CanonicalizeHostname'),
-  refused('is not supported yet', 'CanonicalizeMaxDots', 'CanonicalizePermittedCNAMEs'),
-  refused('is not supported yet', 'CASignatureAlgorithms', 'CertificateFile', 'ChannelTimeout'),
-  refused('is not supported yet', 'CheckHostIP', 'Ciphers', 'ClearAllForwardings', 'ConnectionAttempts'),
-  refused('is not supported yet', 'ControlMaster', 'ControlPath', 'ControlPersist', 'DynamicForward'),
-  refused('is not supported yet', 'EnableSSHKeysign', 'EscapeChar', 'ExitOnForwardFailure'),
-  refused('is not supported yet', 'FingerprintHash', 'ForkAfterAuthentication', 'ForwardAgent'),
-  refused('is not supported yet', 'ForwardX11', 'ForwardX11Timeout', 'ForwardX11Trusted', 'GatewayPorts'),
-  refused('is not supported yet', 'GSSAPIAuthentication', 'GSSAPIDelegateCredentials', 'HashKnownHosts'),
-  refused('is not supported yet', 'HostbasedAcceptedAlgorithms', 'HostbasedAuthentication', 'HostName'),
-  refused('is not supported yet', 'HostKeyAlgorithms', 'IgnoreUnknown', 'Include', 'IPQoS'),
-  refused('is not supported yet', 'KbdInteractiveAuthentication', 'KbdInteractiveDevices', 'KexAlgorithms'),
-  refused('is not supported yet', 'ChallengeResponseAuthentication', 'KnownHostsCommand', 'LocalCommand'),
-  refused('is not supported yet', 'LocalForward', 'LogLevel', 'LogVerbose', 'MACs'),
-  refused('is not supported yet', 'NoHostAuthenticationForLocalhost', 'ObscureKeystrokeTiming'),
-  refused('is not supported yet', 'PasswordAuthentication', 'PermitLocalCommand', 'PermitRemoteOpen'),
-  refused('is not supported yet', 'PKCS11Provider', 'ProxyCommand', 'ProxyJump', 'ProxyUseFdpass'),
-  refused('is not supported yet', 'PubkeyAcceptedAlgorithms', 'PubkeyAcceptedKeyTypes'),
-  refused('is not supported yet', 'PubkeyAuthentication', 'RekeyLimit', 'RemoteCommand', 'RemoteForward'),
-  refused('is not supported yet', 'RequestTTY', 'RequiredRSASize', 'RevokedHostKeys'),
-  refused('is not supported yet', 'SecurityKeyProvider', 'SendEnv', 'SessionType', 'SetEnv', 'StdinNull'),
-  refused('is not supported yet', 'StreamLocalBindMask', 'StreamLocalBindUnlink', 'SyslogFacility'),
-  refused('is not supported yet', 'Tag', 'TCPKeepAlive', 'Tunnel', 'TunnelDevice', 'UpdateHostKeys'),
-  refused('is not supported yet', 'VerifyHostKeyDNS', 'VisualHostKey', 'XAuthLocation'),
 ];

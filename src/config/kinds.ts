@@ -20,6 +20,10 @@ export interface Option<T> {
   readonly fallback: T;
   /** Reads one value; `before` is what earlier occurrences gave, for options that may be repeated. */
   read(name: string, text: string, before: T | undefined): T;
+  /** Occurrences add up, rather than the latest one being the one that counts. */
+  readonly repeatable?: boolean;
+  /** The text of a value as ssh understands it, where that may differ from what is accepted here. */
+  readonly forSsh?: (text: string) => string;
 }
 
 /** Options by their key in `MountOptions`. */
@@ -90,7 +94,8 @@ export function flag(
   const words: Record<string, boolean> = {};
   for (const name of description.names) words[name] = true;
   for (const name of description.off ?? []) words[name] = false;
-  return { ...description, words, placeholder: 'yes|no', read: readBoolean };
+  const forSsh = (text: string) => (readBoolean('', text) ? 'yes' : 'no');
+  return { ...description, words, placeholder: 'yes|no', read: readBoolean, forSsh };
 }
 
 export function integer<T extends number | null>(
@@ -125,6 +130,32 @@ export function size<T extends number | null>(
       }
       const unit = UNITS[(match[2] ?? '').toLowerCase()] ?? 1;
       return within(name, text, Number(match[1]) * unit, description, formatSize);
+    },
+  };
+}
+
+/** Seconds of each unit of ssh's times, such as `1h30m` (sshd_config(5), TIME FORMATS). */
+const TIME_UNITS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+
+/** A span of time as ssh_config has it: whole seconds, or numbers with units. */
+export function interval(description: Description & Bounds & { readonly fallback: number }): Option<number> {
+  return {
+    ...description,
+    words: {},
+    placeholder: 'SECONDS',
+    read: (name, text) => {
+      if (!/^(\d{1,9}[smhdw]?)+$/i.test(text)) {
+        refuse(
+          name,
+          text,
+          `it is a whole number of seconds, or a time such as 1m30s, from ${description.min} to ${description.max}`,
+        );
+      }
+      let sum = 0;
+      for (const [, number, unit = ''] of text.matchAll(/(\d+)([a-z]?)/gi)) {
+        sum += Number(number) * (TIME_UNITS[unit.toLowerCase()] ?? 1);
+      }
+      return within(name, text, sum, description);
     },
   };
 }
@@ -178,36 +209,93 @@ export function choice<const T extends string>(
     readonly choices: readonly T[];
     readonly fallback: T;
     readonly words?: Readonly<Record<string, T>>;
+    /** Other spellings of a value. */
+    readonly synonyms?: Readonly<Record<string, T>>;
   },
 ): Option<T> {
+  const { choices, synonyms = {} } = description;
   return {
     ...description,
     words: description.words ?? {},
-    placeholder: description.choices.join('|'),
+    placeholder: choices.join('|'),
     read: (name, value) => {
-      const chosen = description.choices.find((each) => each === value.toLowerCase());
-      return chosen ?? refuse(name, value, `it is one of ${description.choices.join(', ')}`);
+      const text = value.toLowerCase();
+      const chosen = choices.find((each) => each === text);
+      if (chosen !== undefined) return chosen;
+      const meant = Object.hasOwn(synonyms, text) ? synonyms[text] : undefined;
+      return meant ?? refuse(name, value, `it is one of ${choices.join(', ')}`);
     },
   };
 }
 
-/** Several values; `separator` splits one occurrence, and `repeatable` makes occurrences add up. */
+/** Names in an order, separated by commas. */
 export function list(
-  description: Description & {
-    readonly separator: RegExp | null;
-    readonly repeatable: boolean;
-    readonly placeholder: string;
-    readonly fallback: readonly string[];
-  },
+  description: Description & { readonly placeholder: string; readonly fallback: readonly string[] },
 ): Option<readonly string[]> {
   return {
     ...description,
     words: {},
-    read: (name, value, before) => {
-      const items = description.separator === null ? [value] : value.split(description.separator);
-      const given = items.filter((item) => item !== '');
+    read: (name, value) => {
+      const given = value.split(/[,\s]+/).filter((item) => item !== '');
       if (given.length === 0) refuse(name, value, 'it must not be empty');
-      return description.repeatable ? [...(before ?? []), ...given] : given;
+      return given;
+    },
+  };
+}
+
+/** Text without the double quotes that ssh_config allows around it. */
+function unquoted(name: string, text: string): string {
+  const inner = /^"([^"]*)"$/.exec(text)?.[1] ?? text;
+  if (inner === '' || inner.includes('\0')) refuse(name, text, 'it must not be empty');
+  return inner;
+}
+
+/** ssh ends an argument at a space unless there are quotes around it. */
+function quoted(text: string): string {
+  return /\s/.test(text) && !text.includes('"') ? `"${text}"` : text;
+}
+
+/** One file; quotes around it are allowed, and needed nowhere. */
+export function path<T extends string | null>(
+  description: Description & { readonly fallback: T; readonly placeholder: string },
+): Option<string | T> {
+  return { ...description, words: {}, read: unquoted, forSsh: quoted };
+}
+
+/** Files that are named one at a time. */
+export function eachPath(description: Description): Option<readonly string[]> {
+  return {
+    ...description,
+    words: {},
+    placeholder: 'FILE',
+    fallback: [],
+    repeatable: true,
+    read: (name, text, before) => [...(before ?? []), unquoted(name, text)],
+    forSsh: quoted,
+  };
+}
+
+/**
+ * Files that are named together, separated by spaces, those with spaces in quotes. `ssh -G` leaves the quotes out, so
+ * a word that no path would begin with belongs to the one before it.
+ */
+export function paths(
+  description: Description & { readonly fallback: readonly string[] },
+): Option<readonly string[]> {
+  return {
+    ...description,
+    words: {},
+    placeholder: 'FILES',
+    read: (name, text) => {
+      const found: string[] = [];
+      for (const [, inQuotes, bare = ''] of text.matchAll(/"([^"]*)"|([^\s"]+)/g)) {
+        const last = found.at(-1);
+        const isFile = inQuotes !== undefined || last === undefined || /^([/~%$]|none$)/.test(bare);
+        if (isFile) found.push(inQuotes ?? bare);
+        else found[found.length - 1] = `${last} ${bare}`;
+      }
+      if (found.length === 0) refuse(name, text, 'it must not be empty');
+      return found;
     },
   };
 }

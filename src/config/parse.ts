@@ -1,7 +1,8 @@
 /**
- * `-o` strings to `MountOptions`. Strings are split as libfuse splits them (commas, with backslash
- * escapes); each word is looked up in the schema, then among the foreign words; anything else is refused
- * with the nearest known name. A later occurrence overrides an earlier one.
+ * `-o` strings to options. Strings are split as libfuse splits them (commas, with backslash escapes); each word
+ * is looked up in the schema, then among ssh's keywords and the foreign words; anything else is refused with the
+ * nearest known name. A later occurrence overrides an earlier one. What was given is kept apart from the defaults,
+ * so that ssh_config can come between them.
  */
 import { logger } from '../base/log.js';
 import { OptionError } from './errors.js';
@@ -9,6 +10,7 @@ import { FOREIGN, type ForeignWord } from './foreign.js';
 import type { Option } from './kinds.js';
 import { nearest } from './nearest.js';
 import { type GivenOptions, type OptionKey, SCHEMA } from './schema.js';
+import { SSH_KEYWORDS, type SshKeyword } from './ssh-keywords.js';
 
 const log = logger('config');
 
@@ -25,10 +27,29 @@ export type MountOptions = Omit<GivenOptions, InheritedTimeout> & {
 
 type InheritedTimeout = 'dcacheStatTimeout' | 'dcacheLinkTimeout' | 'dcacheDirTimeout';
 
+/** A word of ssh_config as it was given, with the name and in the spelling that ssh has for it. */
+export interface SshWord {
+  readonly keyword: string;
+  readonly value: string;
+  /** What the word is to Remora: an option of the schema, or the effect of a keyword that is none. */
+  readonly effect: 'option' | SshKeyword['effect'];
+}
+
+/** The options that were given, and nothing else. */
+export interface ParsedOptions {
+  readonly given: Partial<GivenOptions>;
+  readonly sshWords: readonly SshWord[];
+}
+
 /** What an option says about any type of value; the key ties it to its own type again. */
 type AnyOption = Option<unknown>;
 
 const ENTRIES = Object.entries(SCHEMA) as readonly (readonly [OptionKey, AnyOption])[];
+
+/** The keyword of ssh_config that an option is, or null. */
+export function sshKeywordOf(option: Pick<AnyOption, 'names'>): string | null {
+  return option.names.find((name) => name !== name.toLowerCase()) ?? null;
+}
 
 /** Splits `ro,port=22,fsname=a\,b`: `\,` is a comma and `\\` a backslash; empty words are skipped. */
 export function parseOptionString(text: string): OptionWord[] {
@@ -69,20 +90,34 @@ function findForeign(name: string): ForeignWord | undefined {
   return FOREIGN.find((word) => word.names.some((known) => sameForeignName(known, name)));
 }
 
+function findKeyword(name: string): { readonly keyword: string; readonly entry: SshKeyword } | null {
+  for (const entry of SSH_KEYWORDS) {
+    const keyword = entry.names.find((known) => sameName(known, name));
+    if (keyword !== undefined) return { keyword, entry };
+  }
+  return null;
+}
+
 function knownNames(): string[] {
   const ours = ENTRIES.flatMap(([, option]) => [...option.names, ...Object.keys(option.words)]);
-  return [...new Set([...ours, ...FOREIGN.flatMap((word) => word.names)])].filter((n) => !n.endsWith('*'));
+  const others = [...FOREIGN, ...SSH_KEYWORDS].flatMap((word) => word.names);
+  return [...new Set([...ours, ...others])].filter((name) => !name.endsWith('*'));
 }
 
 /**
  * Reads the arguments of every `-o`, in order.
  * @throws OptionError for a name that is unknown or not supported, and for a value out of its range.
  */
-export function parseMountOptions(strings: readonly string[]): MountOptions {
-  const given = new Map<OptionKey, unknown>();
-  for (const word of strings.flatMap(parseOptionString)) applyWord(given, word);
+export function parseOptions(strings: readonly string[]): ParsedOptions {
+  const reading = new Reading();
+  for (const word of strings.flatMap(parseOptionString)) reading.apply(word);
+  return reading.result();
+}
+
+/** Every question answered: what is given, else the default. */
+export function completeOptions(given: Partial<GivenOptions>): MountOptions {
   const values: Record<string, unknown> = {};
-  for (const [key, option] of ENTRIES) values[key] = given.has(key) ? given.get(key) : option.fallback;
+  for (const [key, option] of ENTRIES) values[key] = Object.hasOwn(given, key) ? given[key] : option.fallback;
   // Each value came from its own option's reader, so the record has the types the schema derives.
   const options = values as GivenOptions;
   return {
@@ -93,39 +128,81 @@ export function parseMountOptions(strings: readonly string[]): MountOptions {
   };
 }
 
-function applyWord(given: Map<OptionKey, unknown>, { name, value }: OptionWord): void {
-  const shown = value === null ? name : `${name}=${value}`;
-  if (name === 'modules' && value !== null) {
-    checkModules(value);
-    return;
+/** {@link parseOptions} and {@link completeOptions} in one. */
+export function parseMountOptions(strings: readonly string[]): MountOptions {
+  return completeOptions(parseOptions(strings).given);
+}
+
+class Reading {
+  readonly #given = new Map<OptionKey, unknown>();
+  #sshWords: SshWord[] = [];
+
+  result(): ParsedOptions {
+    // As above: each value is its own option's.
+    const given = Object.fromEntries(this.#given) as Partial<GivenOptions>;
+    return { given, sshWords: this.#sshWords };
   }
-  if (name === 'idmap' && value === 'file') throw new OptionError("option 'idmap=file' is not supported yet");
-  for (const [key, option] of ENTRIES) {
-    if (value === null) {
-      const bare = Object.entries(option.words).find(([known]) => sameName(known, name));
-      if (bare !== undefined) {
-        given.set(key, bare[1]);
-        return;
-      }
-    } else {
-      const known = option.names.find((each) => sameName(each, name));
-      if (known !== undefined) {
-        given.set(key, option.read(known, value, given.get(key)));
-        return;
-      }
+
+  apply({ name, value }: OptionWord): void {
+    const shown = value === null ? name : `${name}=${value}`;
+    if (name === 'modules' && value !== null) {
+      checkModules(value);
+      return;
     }
+    if (name === 'idmap' && value === 'file') {
+      throw new OptionError("option 'idmap=file' is not supported yet");
+    }
+    if (this.#applyOption(name, value) || this.#applyKeyword(name, value)) return;
+    applyForeign(name, value, shown);
   }
+
+  #applyOption(name: string, value: string | null): boolean {
+    for (const [key, option] of ENTRIES) {
+      if (value === null) {
+        const bare = Object.entries(option.words).find(([known]) => sameName(known, name));
+        if (bare === undefined) continue;
+        this.#given.set(key, bare[1]);
+        this.#tellSsh(option, bare[1] === false ? 'no' : 'yes');
+        return true;
+      }
+      const known = option.names.find((each) => sameName(each, name));
+      if (known === undefined) continue;
+      this.#given.set(key, option.read(known, value, this.#given.get(key)));
+      this.#tellSsh(option, option.forSsh?.(value) ?? value);
+      return true;
+    }
+    return false;
+  }
+
+  /** For ssh the first occurrence counts, so there is only one. */
+  #tellSsh(option: AnyOption, value: string): void {
+    const keyword = sshKeywordOf(option);
+    if (keyword === null) return;
+    const isLatest = option.repeatable !== true;
+    const before = this.#sshWords.filter((word) => !isLatest || word.keyword !== keyword);
+    this.#sshWords = [...before, { keyword, value, effect: 'option' }];
+  }
+
+  #applyKeyword(name: string, value: string | null): boolean {
+    const found = findKeyword(name);
+    if (found === null) return false;
+    const { keyword, entry } = found;
+    if (value === null) throw new OptionError(`option '${keyword}' needs a value: ${keyword}=VALUE`);
+    if (entry.effect !== 'resolution') log("option '%s' has no effect: %s", keyword, entry.reason);
+    this.#sshWords.push({ keyword, value, effect: entry.effect });
+    return true;
+  }
+}
+
+function applyForeign(name: string, value: string | null, shown: string): void {
   // `user` alone is a word of fstab and `user=NAME` one of ssh_config, so a bare name is foreign first.
   const foreign = findForeign(name);
-  if (foreign?.effect === 'refused') {
+  if (foreign === undefined) refuseUnknown(name, value, shown);
+  if (foreign.effect === 'refused') {
     const verb = foreign.reason.startsWith('is ') ? foreign.reason : `is not supported: ${foreign.reason}`;
     throw new OptionError(`option '${name}' ${verb}`);
   }
-  if (foreign !== undefined) {
-    log("option '%s' has no effect: %s", shown, foreign.reason);
-    return;
-  }
-  refuseUnknown(name, value, shown);
+  log("option '%s' has no effect: %s", shown, foreign.reason);
 }
 
 function refuseUnknown(name: string, value: string | null, shown: string): never {

@@ -8,10 +8,16 @@ import { CACHING } from './schema/caching.js';
 import { CONNECTION } from './schema/connection.js';
 import { MOUNT } from './schema/mount.js';
 import { OWNERSHIP } from './schema/ownership.js';
+import { PROXY } from './schema/proxy.js';
 import { RECOVERY } from './schema/recovery.js';
+import { SSH_CONFIG } from './schema/ssh-config.js';
+import { TRANSPORT } from './schema/transport.js';
 
 export const SCHEMA = {
   ...CONNECTION,
+  ...SSH_CONFIG,
+  ...TRANSPORT,
+  ...PROXY,
   ...RECOVERY,
   ...OWNERSHIP,
   ...MOUNT,

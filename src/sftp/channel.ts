@@ -214,6 +214,8 @@ export class SftpChannel {
     this.#lose(
       `the server's shell prints text at login, where SFTP packets must be: "${line}". ` +
         'Make its start-up files print nothing in sessions without a terminal.',
+      'ended',
+      new ProtocolError('text where packets must be'),
     );
     this.#stream.destroy();
   }

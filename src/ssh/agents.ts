@@ -3,6 +3,7 @@
  * unlocked only when the server would accept them. Each is offered alone, as an agent of one key, so that
  * the order of attempts is ours.
  */
+import { connect } from 'node:net';
 import ssh2, {
   type IdentityCallback,
   type ParsedKey,
@@ -11,6 +12,7 @@ import ssh2, {
 } from 'ssh2';
 import { logger } from '../base/log.js';
 import { expandHome, type Surroundings } from './settings.js';
+import { WireReader } from './wire.js';
 
 const log = logger('ssh');
 
@@ -82,6 +84,41 @@ export async function agentKeys(socket: string): Promise<SingleKeyAgent[]> {
     });
   });
   return keys.map((key) => new SingleKeyAgent(key, (data, options) => signWith(agent, key, data, options)));
+}
+
+/** Numbers of the agent's protocol (draft-ietf-sshm-ssh-agent, section 6.1), and how much of an answer is read. */
+const SSH_AGENTC_REQUEST_IDENTITIES = 11;
+const SSH_AGENT_IDENTITIES_ANSWER = 12;
+const MAX_ANSWER = 256 * 1024;
+/** Milliseconds that an agent may take to say what it holds. */
+const PATIENCE = 5000;
+
+/**
+ * The public keys an agent holds, as on the wire, with those that ssh2 leaves out; none when it does not answer.
+ */
+export async function agentBlobs(socket: string): Promise<Buffer[]> {
+  const answer = await new Promise<Buffer>((resolve) => {
+    const agent = connect(socket, () => agent.write(Buffer.of(0, 0, 0, 1, SSH_AGENTC_REQUEST_IDENTITIES)));
+    let received = Buffer.alloc(0);
+    const finish = () => {
+      agent.destroy();
+      resolve(received);
+    };
+    agent.setTimeout(PATIENCE, finish).on('error', finish).on('end', finish);
+    agent.on('data', (chunk: Buffer) => {
+      received = Buffer.concat([received, chunk]);
+      if (new WireReader(received).string() !== null || received.length > MAX_ANSWER) finish();
+    });
+  });
+  const reader = new WireReader(new WireReader(answer).string() ?? Buffer.alloc(0));
+  if (reader.bytes(1)?.[0] !== SSH_AGENT_IDENTITIES_ANSWER) return [];
+  const blobs: Buffer[] = [];
+  for (let left = reader.uint32() ?? 0; left > 0; left--) {
+    const [blob] = reader.strings(2) ?? [];
+    if (blob === undefined) break;
+    blobs.push(blob);
+  }
+  return blobs;
 }
 
 function signWith(

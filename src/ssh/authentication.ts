@@ -13,8 +13,10 @@ import type {
 import { logger } from '../base/log.js';
 import { printable } from '../base/printable.js';
 import { agentKeys, agentSocket, SingleKeyAgent } from './agents.js';
+import { acceptsKey } from './algorithms.js';
 import { ConnectError, describeServer } from './errors.js';
-import { defaultKeyFiles, type Identity, type KeyProblem, loadIdentity, unlock } from './key-files.js';
+import { KeyFormatError } from './foreign-key.js';
+import { defaultKeyFiles, type Identity, type KeyProblem, loadIdentity } from './key-files.js';
 import { type ConnectSettings, expandHome, type Prompter, type Surroundings } from './settings.js';
 
 const log = logger('ssh');
@@ -39,7 +41,7 @@ export class Authentication implements Login {
   readonly #attempted = new Map<string, number>();
   readonly #problems: string[] = [];
   /** Problems that nobody has heard of; the sentence of a failed login tells them as well. */
-  readonly #untold: string[] = [];
+  readonly #untold: KeyProblem[] = [];
   #accepted: readonly string[] = [];
   #giveUp: (error: unknown) => void = () => {};
   #latest: AnyAuthMethod | null = null;
@@ -109,6 +111,7 @@ export class Authentication implements Login {
     this.#attempted.set(name, (this.#attempted.get(name) ?? 0) + 1);
     const agent = method.type === 'agent' && method.agent instanceof SingleKeyAgent ? method.agent : null;
     const signatures = agent?.signatures;
+    this.#prompter.tried?.({ method: name, key: agent?.key.getPublicSSH() ?? null });
     yield method;
     // ssh2 keeps to itself what the server answers to an agent's key, also that the key was right and
     // something more is wanted (a partial success). Where the key was known, ask again.
@@ -145,7 +148,7 @@ export class Authentication implements Login {
     const offered = new Set(former instanceof SingleKeyAgent ? [publicId(former.key)] : []);
     for (const each of ordered) {
       const agent = each instanceof SingleKeyAgent ? each : await this.#asAgent(each);
-      if (agent === null) continue;
+      if (agent === null || !acceptsKey(this.#settings, agent.key.type)) continue;
       const id = publicId(agent.key);
       if (offered.has(id)) continue;
       offered.add(id);
@@ -157,7 +160,8 @@ export class Authentication implements Login {
     const { identityFiles } = this.#settings;
     const { home } = this.#surroundings;
     const explicit = identityFiles.length > 0;
-    const paths = explicit ? identityFiles.map((path) => expandHome(path, home)) : defaultKeyFiles(home);
+    const named = identityFiles.filter((path) => path !== 'none').map((path) => expandHome(path, home));
+    const paths = explicit ? named : defaultKeyFiles(home);
     const identities: Identity[] = [];
     for (const path of paths) {
       const loaded = await loadIdentity(path, !explicit);
@@ -167,14 +171,19 @@ export class Authentication implements Login {
     return identities;
   }
 
-  #report({ message }: KeyProblem): void {
-    this.#problems.push(message);
-    this.#untold.push(message);
+  #report(problem: KeyProblem): void {
+    this.#problems.push(problem.message);
+    this.#untold.push(problem);
   }
 
-  /** Warns of keys that could not be used: before a person is asked, or once the login went well without them. */
+  /** Once a login went well: warns of keys that are there and could not be used. */
   warn(): void {
-    for (const message of this.#untold.splice(0)) this.#prompter.info(`Warning: ${message}`);
+    this.#tell(this.#untold.filter(({ isMissing }) => isMissing !== true));
+  }
+
+  #tell(problems: readonly KeyProblem[]): void {
+    for (const { message } of problems) this.#prompter.info(`Warning: ${message}`);
+    this.#untold.length = 0;
   }
 
   /** A key file as something that signs; null when it cannot. */
@@ -204,7 +213,7 @@ export class Authentication implements Login {
   }
 
   async #unlock(identity: Identity & { readonly kind: 'locked' }): Promise<ParsedKey> {
-    const { path, contents } = identity;
+    const { path } = identity;
     if (!this.#prompter.interactive) {
       this.#problems.push(`the key ${path} is encrypted and there is nobody to ask for its passphrase`);
       throw new LockedKeyError(path);
@@ -212,7 +221,11 @@ export class Authentication implements Login {
     for (let tries = 0; tries < this.#settings.numberOfPasswordPrompts; tries++) {
       const passphrase = await this.#ask(() => this.#prompter.secret(`Enter passphrase for key '${path}': `));
       if (passphrase === '') break;
-      const key = unlock(contents, passphrase);
+      const key = await identity.unlock(passphrase).catch((error: unknown) => {
+        if (!(error instanceof KeyFormatError)) throw error;
+        this.#problems.push(`the key file ${path} ${error.message}`);
+        throw new LockedKeyError(path);
+      });
       if (key !== null) return key;
       this.#prompter.info('Bad passphrase.');
     }
@@ -290,7 +303,7 @@ export class Authentication implements Login {
 
   /** A prompt that is broken off (Ctrl-C) ends the login, wherever it was asked. */
   async #ask(question: () => Promise<string>): Promise<string> {
-    this.warn();
+    this.#tell(this.#untold.slice());
     try {
       return await question();
     } catch (error) {
@@ -319,10 +332,23 @@ export class Authentication implements Login {
       parts.push('there is nobody to ask for a password');
     }
     log('authentication failed after %o', tried);
-    return new ConnectError(
+    return new LoginError(
       this.#problems.length > 0 && !this.#attempted.has('password') ? 'key-file' : 'authentication',
       parts.join('; '),
+      this.#accepted,
     );
+  }
+}
+
+/** Everything was tried. */
+export class LoginError extends ConnectError {
+  /** What the server would have taken. */
+  readonly accepted: readonly string[];
+
+  constructor(kind: 'key-file' | 'authentication', message: string, accepted: readonly string[]) {
+    super(kind, message);
+    this.name = 'LoginError';
+    this.accepted = accepted;
   }
 }
 

@@ -1,7 +1,11 @@
 /** What a connection is to the rest of the program, and how the first one is made. */
 import type { Duplex } from 'node:stream';
 import { Access } from './access.js';
+import { connectDirectly, connectPassively } from './direct.js';
+import { ConnectError } from './errors.js';
+import { connectByProgram } from './openssh/login.js';
 import { type ConnectSettings, type Prompter, processSurroundings, type Surroundings } from './settings.js';
+import { hasProgram, knowsWay, whyAnother, whyOpenSsh } from './transport.js';
 
 export interface Connection {
   /**
@@ -9,6 +13,8 @@ export interface Connection {
    * memory is used again. Rejects with a `ConnectError` ('subsystem', 'timeout' or 'lost').
    */
   openSftp(): Promise<Duplex>;
+  /** Most channels that it can carry, where the server gives them. */
+  readonly maxChannels: number;
   /** As the server names itself: `OpenSSH_9.2p1 Debian-2`. */
   readonly serverSoftware: string;
   /** The end of what the server's programs wrote to standard error, for an error message; often empty. */
@@ -41,14 +47,37 @@ export interface Connection {
 }
 
 /**
- * Connects and logs in.
+ * Connects and logs in, with the transport that `settings` want.
+ * @param step is told what is being done, for `-v`
  * @throws ConnectError, or what the prompter was rejected with.
  */
 export async function connect(
   settings: ConnectSettings,
   prompter: Prompter,
   surroundings: Surroundings = processSurroundings(),
+  step: (text: string) => void = () => {},
 ): Promise<Connection> {
-  const access = await Access.first(settings, surroundings);
-  return access.enter(prompter);
+  const { transport, directPort, passive } = settings;
+  if (passive) return connectPassively();
+  if (directPort !== null) return connectDirectly(settings, directPort);
+
+  const byProgram = () => connectByProgram(settings, prompter, surroundings);
+  const bySsh2 = async () => (await Access.first(settings, surroundings)).enter(prompter);
+  if (transport === 'openssh') {
+    if (knowsWay(settings)) return byProgram();
+    throw new ConnectError('unreachable', 'the ssh program knows no proxy but a ProxyCommand: use that');
+  }
+  const isChoice = transport === 'auto' && knowsWay(settings) && (await hasProgram(settings, surroundings));
+  if (!isChoice) return bySsh2();
+  const reason = await whyOpenSsh(settings, surroundings);
+  if (reason !== null) {
+    step(`using the ssh program, since ${reason}`);
+    return byProgram();
+  }
+  return bySsh2().catch((error: unknown) => {
+    const why = whyAnother(error);
+    if (why === null) throw error;
+    step(`using the ssh program, since ${why}`);
+    return byProgram();
+  });
 }

@@ -69,5 +69,6 @@ export function pausing(prompter: Prompter, deadline: Deadline, batchMode: boole
     secret: (question) => deadline.pausedDuring(() => prompter.secret(question)),
     confirm: (question) => deadline.pausedDuring(() => prompter.confirm(question)),
     info: (message) => prompter.info(message),
+    tried: (attempt) => prompter.tried?.(attempt),
   };
 }

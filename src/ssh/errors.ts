@@ -12,6 +12,8 @@ export type ConnectErrorKind =
   | 'host-key-unknown'
   | 'host-key-changed'
   | 'host-key-revoked'
+  /** Only a certificate can tell whether the host key is right: for the `ssh` program. */
+  | 'host-certificate'
   | 'authentication'
   | 'key-file'
   | 'subsystem'
@@ -32,6 +34,7 @@ const FOR_A_PERSON: ReadonlySet<ConnectErrorKind> = new Set([
   'host-key-unknown',
   'host-key-changed',
   'host-key-revoked',
+  'host-certificate',
   'authentication',
   'key-file',
 ]);

@@ -4,7 +4,9 @@
  * by every further connection; then it must be the one accepted before. After a reconnect it may be another one,
  * where the files, read anew, vouch for it, or a person does.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import { logger } from '../base/log.js';
 import { printable } from '../base/printable.js';
@@ -12,6 +14,7 @@ import { ConnectError, type ConnectErrorKind, describeServer } from './errors.js
 import {
   fingerprint,
   formatKnownHost,
+  hashedName,
   judge,
   type KnownHost,
   keyTypeLabel,
@@ -19,6 +22,7 @@ import {
   knownHostName,
   knownKeyTypes,
   parseKnownHosts,
+  SALT_LENGTH,
   type Verdict,
 } from './known-hosts.js';
 import { type ConnectSettings, expandHome, type Prompter, type Surroundings } from './settings.js';
@@ -36,6 +40,9 @@ const ALGORITHMS = {
   'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
   'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
 } as const;
+
+/** What would mean something else in a file of known hosts; brackets stand around an address with a port. */
+const UNWRITABLE = /[@?*#|'"\\,\s]/;
 
 export type HostKeyAlgorithm = (typeof ALGORITHMS)[keyof typeof ALGORITHMS][number];
 
@@ -99,9 +106,9 @@ export class HostKeys {
     const former = this.#former === null ? null : keyTypeOf(this.#former);
     const isFormerGood = former !== null && (known.length === 0 || known.includes(former));
     const types = accepted !== null ? [accepted] : isFormerGood ? [former] : known;
-    return types.flatMap((type) =>
-      Object.hasOwn(ALGORITHMS, type) ? ALGORITHMS[type as keyof typeof ALGORITHMS] : [],
-    );
+    return Object.entries(ALGORITHMS).flatMap(([type, algorithms]) => {
+      return types.includes(type) ? algorithms : [];
+    });
   }
 
   /** Is this the key that was trusted before, on this connection or an earlier one? */
@@ -111,47 +118,101 @@ export class HostKeys {
 
   /**
    * Returns when `key` may be trusted.
-   * @param address the server's, for the question
+   * @param address the server's, or its name where that is not known
    * @throws ConnectError of a host-key kind
    */
   async verify(key: Buffer, address: string, prompter: Prompter): Promise<void> {
     if (this.isAccepted(key)) return;
     if (this.#accepted !== null) throw this.#another(key, this.#accepted);
-    const verdict = this.#judge(key);
+    const verdict = this.judge(key);
     log('host key %s of %s is %s', fingerprint(key), this.#name, verdict.kind);
     const isFormer = this.#former?.equals(key) === true;
-    if (verdict.kind === 'revoked' || (verdict.kind === 'changed' && !isFormer)) {
-      throw this.#refusal(verdict.kind, key, verdict.entry);
+    if (verdict.kind === 'revoked') throw this.#revoked(key, verdict.entry);
+    if (!isFormer) {
+      if (verdict.kind === 'changed') throw this.#changed(key, verdict.entry);
+      if (verdict.kind === 'certified' && !this.#trustsAnything) throw this.#certified(key, verdict.entry);
+      const isKnown = verdict.kind === 'known';
+      if (!isKnown) await this.#decide(key, address, prompter);
+      const further = await this.#checkAddress(key, address, isKnown, prompter);
+      await this.#remember(key, isKnown ? further : [this.#name, ...further], prompter);
     }
-    if (verdict.kind === 'unknown' && !isFormer) await this.#decide(key, address, prompter);
     this.#accepted = Buffer.from(key);
+  }
+
+  /** The name under which the server is looked up and remembered. */
+  get name(): string {
+    return this.#name;
   }
 
   get #server(): string {
     return describeServer(this.#settings.host, this.#settings.port);
   }
 
-  #judge(key: Buffer): Verdict {
+  /** What the files say of `key`, for this server. */
+  judge(key: Buffer): Verdict {
     const verdict = judge(this.#entries, this.#name, key);
-    if (verdict.kind !== 'unknown' || this.#plainName === this.#name) return verdict;
+    if (verdict.kind !== 'unknown' && verdict.kind !== 'certified') return verdict;
     const elsewhere = judge(this.#entries, this.#plainName, key);
-    return elsewhere.kind === 'changed' ? verdict : elsewhere;
+    if (elsewhere.kind === 'changed' || elsewhere.kind === 'unknown') return verdict;
+    return elsewhere;
   }
 
-  #refusal(kind: 'changed' | 'revoked', key: Buffer, entry: KnownHost): ConnectError {
-    const where = `${entry.file}:${entry.line}`;
-    const shown = `${keyTypeLabel(keyTypeOf(key))} key ${fingerprint(key)}`;
-    if (kind === 'revoked') {
-      return new ConnectError(
-        'host-key-revoked',
-        `${this.#server} shows the ${shown}, which ${where} revokes`,
-      );
+  get #trustsAnything(): boolean {
+    const { strictHostKeyChecking } = this.#settings;
+    return strictHostKeyChecking === 'no' || strictHostKeyChecking === 'off';
+  }
+
+  /**
+   * CheckHostIP (ssh_config(5)): the key must fit what is known for the server's address too.
+   * @returns the name of an address that is to be remembered
+   */
+  async #checkAddress(key: Buffer, address: string, isKnown: boolean, prompter: Prompter): Promise<string[]> {
+    const { checkHostIp, host, port, route, strictHostKeyChecking } = this.#settings;
+    const isDirect = route.proxy === null && route.hops.length === 0;
+    const isOwnName = address === host || isIP(address) === 0;
+    if (!checkHostIp || !isDirect || isOwnName || isLoopback(address)) return [];
+    const name = knownHostName(address, port);
+    const verdict = judge(this.#entries, name, key);
+    if (verdict.kind === 'unknown') {
+      // What is known without the port only is not written down, as with ssh.
+      return isKnown && judge(this.#entries, this.#name, key).kind !== 'known' ? [] : [name];
     }
+    if (verdict.kind === 'revoked') throw this.#revoked(key, verdict.entry);
+    if (verdict.kind !== 'changed') return [];
+    const { entry } = verdict;
+    const differs =
+      `${this.#server} shows the ${describeKey(key)}, but for its address ${address} ${entry.file}:${entry.line} ` +
+      `has the ${describeKey(entry.key)}`;
+    const mayAsk = strictHostKeyChecking === 'ask' && prompter.interactive;
+    if (mayAsk || this.#trustsAnything) prompter.info(`Warning: ${differs}.`);
+    const question = 'Are you sure you want to continue connecting (yes/no)? ';
+    if (this.#trustsAnything || (mayAsk && (await confirmed(prompter, question, null)))) return [];
+    const remedy = removal(entry, name);
+    throw new ConnectError('host-key-changed', `${differs}; if that is out of date, run: ${remedy}`);
+  }
+
+  #revoked(key: Buffer, entry: KnownHost): ConnectError {
+    return new ConnectError(
+      'host-key-revoked',
+      `${this.#server} shows the ${describeKey(key)}, which ${entry.file}:${entry.line} revokes`,
+    );
+  }
+
+  #changed(key: Buffer, entry: KnownHost): ConnectError {
     return new ConnectError(
       'host-key-changed',
-      `the host key of ${this.#server} has changed: it shows the ${shown}, but ${where} has ` +
-        `the ${keyTypeLabel(entry.keyType)} key ${fingerprint(entry.key)}. Someone may be listening in, or the server ` +
-        `was installed anew; in that case run: ssh-keygen -f '${entry.file}' -R '${printable(this.#name)}'`,
+      `the host key of ${this.#server} has changed: it shows the ${describeKey(key)}, but ${entry.file}:${entry.line} ` +
+        `has the ${describeKey(entry.key)}. Someone may be listening in, or the server ` +
+        `was installed anew; in that case run: ${removal(entry, this.#name)}`,
+    );
+  }
+
+  #certified(key: Buffer, entry: KnownHost): ConnectError {
+    return new ConnectError(
+      'host-certificate',
+      `the host key of ${this.#server} (${keyTypeLabel(keyTypeOf(key))}, ${fingerprint(key)}) is not known by itself, ` +
+        `and only the ssh program can check the certificate that ${entry.file}:${entry.line} speaks of: ` +
+        'use -o transport=openssh',
     );
   }
 
@@ -185,7 +246,6 @@ export class HostKeys {
           `Warning: StrictHostKeyChecking is off, so the key of ${this.#server} is trusted unseen.`,
         );
     }
-    await this.#remember(key, prompter);
   }
 
   #unknown(key: Buffer, why: string): ConnectError {
@@ -201,7 +261,7 @@ export class HostKeys {
   async #ask(key: Buffer, address: string, prompter: Prompter): Promise<boolean> {
     const shownAddress = knownHostName(address, this.#settings.port);
     const print = fingerprint(key);
-    const names = this.#entries.filter((entry) => !entry.revoked && entry.key.equals(key));
+    const names = this.#entries.filter((entry) => entry.marker === 'none' && entry.key.equals(key));
     const others = names.map(({ file, line, hosts }) => {
       return `    ${file}:${line}: ${hosts.startsWith('|') ? '[hashed name]' : printable(hosts)}`;
     });
@@ -214,23 +274,22 @@ export class HostKeys {
           : ['This host key is known by the following other names/addresses:', ...others.slice(0, 8)]),
       ].join('\n'),
     );
-    let question = 'Are you sure you want to continue connecting (yes/no/[fingerprint])? ';
-    for (let asked = 0; asked < MAX_QUESTIONS; asked++) {
-      const answer = (await prompter.confirm(question)).trim();
-      if (answer.toLowerCase() === 'yes' || answer === print) return true;
-      if (answer.toLowerCase() === 'no') return false;
-      question = "Please type 'yes', 'no' or the fingerprint: ";
-    }
-    return false;
+    const question = 'Are you sure you want to continue connecting (yes/no/[fingerprint])? ';
+    return confirmed(prompter, question, print);
   }
 
   /** Failing to write is worth a word, not the connection: ssh does the same. */
-  async #remember(key: Buffer, prompter: Prompter): Promise<void> {
-    if (this.#addTo === null) return;
+  async #remember(key: Buffer, names: readonly string[], prompter: Prompter): Promise<void> {
+    const written = names.filter((name) => !UNWRITABLE.test(name));
+    if (this.#addTo === null || written.length === 0) return;
+    const { hashKnownHosts } = this.#settings;
+    const hosts = hashKnownHosts
+      ? written.map((name) => hashedName(name, randomBytes(SALT_LENGTH)))
+      : [written.join(',')];
     try {
-      await appendLine(this.#addTo, formatKnownHost(this.#name, key));
+      await append(this.#addTo, hosts.map((each) => formatKnownHost(each, key)).join(''));
       const label = keyTypeLabel(keyTypeOf(key));
-      prompter.info(`Permanently added '${printable(this.#name)}' (${label}) to ${this.#addTo}.`);
+      prompter.info(`Permanently added '${printable(written.join(','))}' (${label}) to ${this.#addTo}.`);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       prompter.info(`Cannot add the host key to ${this.#addTo}: ${reason}`);
@@ -238,8 +297,35 @@ export class HostKeys {
   }
 }
 
-/** Appends in one write, on a line of its own even when the file lacks its last newline. */
-async function appendLine(file: string, line: string): Promise<void> {
+/** Whether the person answers yes, or with the fingerprint that was shown. */
+async function confirmed(prompter: Prompter, question: string, print: string | null): Promise<boolean> {
+  let asking = question;
+  for (let asked = 0; asked < MAX_QUESTIONS; asked++) {
+    const answer = (await prompter.confirm(asking)).trim();
+    if (answer.toLowerCase() === 'yes' || answer === print) return true;
+    if (answer.toLowerCase() === 'no') return false;
+    asking = `Please type 'yes'${print === null ? " or 'no'" : ", 'no' or the fingerprint"}: `;
+  }
+  return false;
+}
+
+function describeKey(key: Buffer): string {
+  return `${keyTypeLabel(keyTypeOf(key))} key ${fingerprint(key)}`;
+}
+
+/** The command that takes `name` out of the file of a line. */
+export function removal({ file, line, isPutty }: KnownHost, name: string): string {
+  if (isPutty) return `sed -i ${line}d '${file}'`;
+  return `ssh-keygen -f '${file}' -R '${printable(name)}'`;
+}
+
+/** An address of this machine's own, where a key of another machine is of no meaning. */
+function isLoopback(address: string): boolean {
+  return /^(?:127\.|::1$|::ffff:127\.)/.test(address);
+}
+
+/** Appends in one write, on lines of their own even when the file lacks its last newline. */
+async function append(file: string, lines: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const handle = await open(file, 'a+', 0o600);
   try {
@@ -247,7 +333,7 @@ async function appendLine(file: string, line: string): Promise<void> {
     const last = Buffer.alloc(1);
     if (size > 0) await handle.read(last, 0, 1, size - 1);
     const separator = size > 0 && last[0] !== 0x0a ? '\n' : '';
-    await handle.appendFile(separator + line);
+    await handle.appendFile(separator + lines);
   } finally {
     await handle.close();
   }

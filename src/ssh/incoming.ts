@@ -8,7 +8,7 @@
  * encrypted (RFC 5647 §7.3), and while nobody keeps what arrives: ssh2 does until an exchange of keys has ended,
  * and a channel does until it is read. Then ssh2 is given copies, as if it read the socket itself.
  */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Client } from 'ssh2';
 import { readingOf } from './ssh2-internals.js';
 
@@ -29,7 +29,7 @@ export class Incoming {
   #buffer = Buffer.allocUnsafeSlow(SIZE);
   /** The beginning of a packet of which the rest is still to come, at the start of the buffer. */
   #held = 0;
-  #socket: Socket | null = null;
+  #stream: Duplex | null = null;
   #client: Client | null = null;
   #keepers = 0;
   #arrived: () => void = () => {};
@@ -44,9 +44,19 @@ export class Incoming {
     },
   };
 
-  /** The socket that has `onread`. */
-  attach(socket: Socket): void {
-    this.#socket = socket;
+  /** What tells of all that arrives, without keeping it: the socket that has `onread`, or whose reader feeds this. */
+  attach(stream: Duplex): void {
+    this.#stream = stream;
+  }
+
+  /** As if `data` had been read by `onread`. It is copied. */
+  feed(data: Buffer): void {
+    this.#arrived();
+    for (let at = 0; at < data.length; ) {
+      const length = data.copy(this.#buffer, this.#held, at);
+      at += length;
+      this.#take(this.#held + length);
+    }
   }
 
   /** `arrived` is called for all that comes from now on, before anybody reads it. */
@@ -77,11 +87,11 @@ export class Incoming {
     // In the middle of a packet that it has the beginning of, ssh2 gets memory to keep as well.
     if (isKept || (this.#held === 0 && reading.insidePacket)) {
       this.#held = 0;
-      this.#socket?.emit('data', Buffer.from(this.#buffer.subarray(0, end)));
+      this.#stream?.emit('data', Buffer.from(this.#buffer.subarray(0, end)));
       return;
     }
     const whole = wholePackets(this.#buffer, end);
-    if (whole > 0) this.#socket?.emit('data', this.#buffer.subarray(0, whole));
+    if (whole > 0) this.#stream?.emit('data', this.#buffer.subarray(0, whole));
     this.#held = end - whole;
     if (readingOf(client)?.exchangesKeys === false) {
       this.#buffer.copyWithin(0, whole, end);

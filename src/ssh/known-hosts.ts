@@ -1,28 +1,36 @@
 /**
  * known_hosts as OpenSSH reads it (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT): pure functions over the text of
- * the files. A line that cannot be read is skipped; one marked `@cert-authority` certifies keys we cannot
- * check, so it counts for nothing; a key marked `@revoked` is refused whatever other lines say.
+ * the files. A line that cannot be read is skipped; one marked `@cert-authority` certifies keys that only the
+ * `ssh` program can check, so it vouches for none and is named; a key marked `@revoked` is refused whatever
+ * other lines say. Lines of PuTTY's sshhostkeys are known by their look and read as well.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { readPuttyHostKey } from './putty-host-keys.js';
 
 /** One readable line. */
 export interface KnownHost {
   readonly file: string;
   /** Counted from 1. */
   readonly line: number;
-  readonly revoked: boolean;
+  readonly marker: 'none' | 'cert-authority' | 'revoked';
   /** Comma-separated patterns, or one hashed name. */
   readonly hosts: string;
   readonly keyType: string;
   /** The key as on the wire. */
   readonly key: Buffer;
+  /** PuTTY wrote the line, and OpenSSH's tools cannot change it. */
+  readonly isPutty: boolean;
 }
 
 export type Verdict =
   | { readonly kind: 'known'; readonly entry: KnownHost }
   | { readonly kind: 'changed'; readonly entry: KnownHost }
   | { readonly kind: 'revoked'; readonly entry: KnownHost }
+  /** The key is none of those known, if any; `entry` is an authority that may have certified it. */
+  | { readonly kind: 'certified'; readonly entry: KnownHost }
   | { readonly kind: 'unknown' };
+
+const MARKERS = { '@cert-authority': 'cert-authority', '@revoked': 'revoked' } as const;
 
 /** Reads one file. */
 export function parseKnownHosts(text: string, file: string): KnownHost[] {
@@ -30,15 +38,28 @@ export function parseKnownHosts(text: string, file: string): KnownHost[] {
   for (const [index, raw] of text.split('\n').entries()) {
     const fields = raw.trim().split(/[ \t]+/);
     if (fields[0] === '' || fields[0]?.startsWith('#')) continue;
-    const marker = fields[0]?.startsWith('@') ? fields.shift() : null;
-    if (marker !== null && marker !== '@revoked') continue;
+    const where = { file, line: index + 1 };
+    const putty = readPuttyHostKey(fields);
+    if (putty !== null) {
+      const { host, port, keyType, key } = putty;
+      const hosts = knownHostName(host, port);
+      entries.push({ ...where, marker: 'none', hosts, keyType, key, isPutty: true });
+      continue;
+    }
+    const marker = markerOf(fields);
     const [hosts, keyType, encoded] = fields;
-    if (hosts === undefined || keyType === undefined || encoded === undefined) continue;
+    if (marker === null || hosts === undefined || keyType === undefined || encoded === undefined) continue;
     const key = Buffer.from(encoded, 'base64');
-    if (keyTypeOf(key) !== keyType) continue;
-    entries.push({ file, line: index + 1, revoked: marker === '@revoked', hosts, keyType, key });
+    if (keyTypeOf(key) === keyType) entries.push({ ...where, marker, hosts, keyType, key, isPutty: false });
   }
   return entries;
+}
+
+/** Takes the marker off the front of a line; null for one that nobody knows. */
+function markerOf(fields: string[]): KnownHost['marker'] | null {
+  if (!fields[0]?.startsWith('@')) return 'none';
+  const marker = fields.shift() ?? '';
+  return Object.hasOwn(MARKERS, marker) ? MARKERS[marker as keyof typeof MARKERS] : null;
 }
 
 /** The name under which a server is known: lower case, with the port unless it is 22. */
@@ -60,13 +81,16 @@ export function matchesHosts(hosts: string, name: string): boolean {
   return matched;
 }
 
-/** `|1|salt|hash`: HMAC-SHA1 of the name, keyed with the salt. */
 function matchesHash(hosts: string, name: string): boolean {
   const [, version, salt, hash, more] = hosts.split('|');
   if (version !== '1' || salt === undefined || hash === undefined || more !== undefined) return false;
   const expected = Buffer.from(hash, 'base64');
-  const actual = createHmac('sha1', Buffer.from(salt, 'base64')).update(name, 'utf8').digest();
+  const actual = hashOf(name, Buffer.from(salt, 'base64'));
   return expected.length === actual.length && timingSafeEqual(expected, actual);
+}
+
+function hashOf(name: string, salt: Buffer): Buffer {
+  return createHmac('sha1', salt).update(name, 'utf8').digest();
 }
 
 /**
@@ -102,11 +126,13 @@ function matchesPattern(pattern: string, name: string): boolean {
  */
 export function judge(entries: readonly KnownHost[], name: string, key: Buffer): Verdict {
   const about = entries.filter((entry) => matchesHosts(entry.hosts, name));
-  const revoked = about.find((entry) => entry.revoked && entry.key.equals(key));
+  const revoked = about.find((entry) => entry.marker === 'revoked' && entry.key.equals(key));
   if (revoked !== undefined) return { kind: 'revoked', entry: revoked };
-  const trusted = about.filter((entry) => !entry.revoked);
+  const trusted = about.filter((entry) => entry.marker === 'none');
   const known = trusted.find((entry) => entry.key.equals(key));
   if (known !== undefined) return { kind: 'known', entry: known };
+  const authority = about.find((entry) => entry.marker === 'cert-authority');
+  if (authority !== undefined) return { kind: 'certified', entry: authority };
   const sameType = trusted.find((entry) => entry.keyType === keyTypeOf(key));
   const other = sameType ?? trusted[0];
   return other === undefined ? { kind: 'unknown' } : { kind: 'changed', entry: other };
@@ -114,13 +140,21 @@ export function judge(entries: readonly KnownHost[], name: string, key: Buffer):
 
 /** The types of the keys known for `name`, in the order of the files. */
 export function knownKeyTypes(entries: readonly KnownHost[], name: string): string[] {
-  const about = entries.filter((entry) => !entry.revoked && matchesHosts(entry.hosts, name));
+  const about = entries.filter((entry) => entry.marker === 'none' && matchesHosts(entry.hosts, name));
   return [...new Set(about.map((entry) => entry.keyType))];
 }
 
-/** The line that makes `key` known for `name`, with its newline. */
-export function formatKnownHost(name: string, key: Buffer): string {
-  return `${name} ${keyTypeOf(key) ?? ''} ${key.toString('base64')}\n`;
+/** The line that makes `key` known for `hosts`, with its newline. */
+export function formatKnownHost(hosts: string, key: Buffer): string {
+  return `${hosts} ${keyTypeOf(key) ?? ''} ${key.toString('base64')}\n`;
+}
+
+/** Bytes of salt in a hashed name: as many as the hash has. */
+export const SALT_LENGTH = 20;
+
+/** `name` so that the file does not tell it: `|1|salt|hash` (ssh_config(5), HashKnownHosts). */
+export function hashedName(name: string, salt: Buffer): string {
+  return `|1|${salt.toString('base64')}|${hashOf(name, salt).toString('base64')}`;
 }
 
 /** The type a key on the wire says it has (RFC 4253, section 6.6), or null when it is malformed. */

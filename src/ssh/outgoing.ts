@@ -3,7 +3,7 @@
  * three times; here all that is written in one tick leaves in one system call. And ssh2 allocates each packet
  * and draws random bytes for its padding; here the memory of full packets is used again.
  */
-import type { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import type { Cipher } from './ssh2-internals.js';
 
 /** Bytes of data in a full packet to OpenSSH and most others: everyone takes as many (RFC 4253 §6.1). */
@@ -19,13 +19,13 @@ const KEPT = 128;
 type WriteCallback = (error?: Error | null) => void;
 
 export class Outgoing {
-  readonly #socket: Socket;
+  readonly #socket: Writable;
   /** The full packets there are, each with the free ones of its cipher. */
   readonly #homes = new WeakMap<Buffer, Buffer[]>();
   #gathering = false;
 
   /** Everything that is written to `socket`, which is connected, goes this way from now on. */
-  constructor(socket: Socket) {
+  constructor(socket: Writable) {
     this.#socket = socket;
     const { write } = socket;
     socket.write = (

@@ -199,9 +199,14 @@ export class ConnectionPool {
     const mayGrow = this.#state === 'ready' || this.#state === 'connecting';
     if (this.#data.size > 0) {
       const counts = shares(channels, mayGrow ? maxConns - 1 : this.#data.size);
-      return [...this.#data.keys()].map((connection, i) => ({ connection, share: counts[i] ?? 1 }));
+      return [...this.#data.keys()].map((connection, i) => {
+        return { connection, share: Math.min(counts[i] ?? 1, connection.maxChannels) };
+      });
     }
-    return mayGrow || this.#state === 'stopped' ? [] : [{ connection: this.#first, share: channels }];
+    // One channel of the first connection is for the talk.
+    const share = Math.min(channels, this.#first.maxChannels - 1);
+    const isFirst = !mayGrow && this.#state !== 'stopped' && share > 0;
+    return isFirst ? [{ connection: this.#first, share }] : [];
   }
 }
 

@@ -3,21 +3,20 @@
  * as byte streams, and tells once when it ends. Nothing that ssh2 emits can throw past it: every error has
  * a listener, and channels are cut off before the protocol below them goes.
  */
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2';
 import { systemClock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import { printable } from '../base/printable.js';
+import { offeredAlgorithms } from './algorithms.js';
 import type { Login } from './authentication.js';
+import type { Carrier } from './carrier.js';
 import { ChannelStream } from './channel.js';
-import { cheapestCiphers, localCpuinfo } from './ciphers.js';
 import type { Connection } from './connection.js';
-import { abandon } from './dial.js';
 import { ConnectError, describeServer, explain, type Phase } from './errors.js';
 import type { HostKeys } from './host-keys.js';
-import type { Incoming } from './incoming.js';
 import { Liveness } from './liveness.js';
+import { isCommand } from './openssh/command.js';
 import { Outgoing } from './outgoing.js';
 import type { ConnectSettings, Prompter } from './settings.js';
 import { askForAnswer, checkClient, cipherOf, serverSoftwareOf } from './ssh2-internals.js';
@@ -32,14 +31,22 @@ const COMPLAINTS = 1000;
 
 type State = Exclude<Phase, 'dialling'> | 'closing' | 'closed';
 
+/** A channel that is wanted. */
+interface ChannelRequest {
+  readonly what: string;
+  ask(opened: (error: Error | undefined, channel: ClientChannel) => void): void;
+  refused(error: Error): ConnectError;
+}
+
 /** A `Connection` from its handshake on. */
 export class Ssh2Connection implements Connection {
+  readonly maxChannels = Number.POSITIVE_INFINITY;
   /** Both set by whoever knows how the login went. */
-  again: Connection['again'] = null;
-  reconnect: Connection['reconnect'] = null;
+  again: ((signal: AbortSignal) => Promise<Ssh2Connection>) | null = null;
+  reconnect: ((signal: AbortSignal | null, prompter: Prompter | null) => Promise<Ssh2Connection>) | null =
+    null;
   readonly #settings: ConnectSettings;
-  readonly #socket: Socket;
-  readonly #incoming: Incoming;
+  readonly #carrier: Carrier;
   readonly #client = new ssh2.Client();
   readonly #channels = new Set<ChannelStream>();
   readonly #closeCallbacks: ((reason: Error | null) => void)[] = [];
@@ -51,11 +58,9 @@ export class Ssh2Connection implements Connection {
   #reason: unknown = null;
   #complaints = '';
 
-  /** `socket` is connected and paused, and reads into `incoming`. */
-  constructor(settings: ConnectSettings, socket: Socket, incoming: Incoming) {
+  constructor(settings: ConnectSettings, carrier: Carrier) {
     this.#settings = settings;
-    this.#socket = socket;
-    this.#incoming = incoming;
+    this.#carrier = carrier;
   }
 
   get serverSoftware(): string {
@@ -66,20 +71,20 @@ export class Ssh2Connection implements Connection {
     return this.#complaints.trim();
   }
 
-  /** The numeric address of the server, or the name where the socket does not know it any more. */
+  /** The numeric address of the server, or its name where only somebody on the way knows that. */
   get address(): string {
-    return this.#socket.remoteAddress ?? this.#settings.host;
+    return this.#carrier.address ?? this.#settings.host;
   }
 
   /** Shakes hands and logs in; resolves when channels can be opened. */
   start(hostKeys: HostKeys, login: Login, prompter: Prompter): Promise<void> {
     const client = this.#client;
-    const outgoing = new Outgoing(this.#socket);
+    const outgoing = new Outgoing(this.#carrier.stream);
     return new Promise((resolve, reject) => {
       client.on('error', (error) => this.#onError(error));
       client.on('end', () => {
         this.#cutChannels();
-        abandon(this.#socket);
+        this.#carrier.abandon();
       });
       client.on('close', () => {
         this.#onClosed();
@@ -87,7 +92,7 @@ export class Ssh2Connection implements Connection {
       });
       client.on('handshake', ({ sc }) => {
         // Each exchange of keys ends with one, and with a new cipher.
-        this.#incoming.encrypted(client, sc.cipher);
+        this.#carrier.incoming.encrypted(client, sc.cipher);
         const cipher = cipherOf(client);
         if (cipher !== null) outgoing.recycle(cipher);
         if (this.#state === 'handshake') this.#setState('authentication');
@@ -108,7 +113,7 @@ export class Ssh2Connection implements Connection {
         client.connect(this.#config(hostKeys, login, prompter));
         checkClient(client);
       } catch (error) {
-        this.#socket.destroy();
+        this.#carrier.abandon();
         reject(error);
       }
     });
@@ -121,21 +126,19 @@ export class Ssh2Connection implements Connection {
   fail(reason: unknown): void {
     if (this.#state === 'closed' || this.#state === 'closing') return;
     this.#reason ??= reason;
-    abandon(this.#socket);
+    this.#carrier.abandon();
   }
 
   async openSftp(): Promise<Duplex> {
-    const release = this.#incoming.keep();
-    const channel = await this.#openChannel().catch((error: unknown) => {
-      release();
-      throw error;
+    const { sftpServer } = this.#settings;
+    const { channel, stream } = await this.#openChannel({
+      what: 'the SFTP channel',
+      ask: (opened) => {
+        if (isCommand(sftpServer)) this.#client.exec(sftpServer, opened);
+        else this.#client.subsys(sftpServer, opened);
+      },
+      refused: (error) => new ConnectError('subsystem', refusedChannel(this.#server, sftpServer, error)),
     });
-    const stream = new ChannelStream(channel, () => this.#incoming.keep());
-    release();
-    this.#channels.add(stream);
-    // Whoever reads the stream is told through their own listener; before there is one, nothing may throw.
-    stream.on('error', (error) => log('channel: %s', error.message));
-    stream.once('close', () => this.#channels.delete(stream));
     channel.stderr.on('data', (data: Buffer) => {
       const text = printable(data.toString('utf8'), true);
       log('server: %s', text.trimEnd());
@@ -144,6 +147,20 @@ export class Ssh2Connection implements Connection {
     channel.on('exit', (code: number | null, signal?: string) =>
       log('sftp server exits: %o', code ?? signal),
     );
+    return stream;
+  }
+
+  /**
+   * A TCP connection from the server to another host, as a channel whose reader must be done with a chunk when its
+   * listener returns. Rejects with a `ConnectError`.
+   */
+  async openTunnel(host: string, port: number): Promise<Duplex> {
+    const target = describeServer(host, port);
+    const { stream } = await this.#openChannel({
+      what: `a connection to ${target}`,
+      ask: (opened) => this.#client.forwardOut('127.0.0.1', 0, host, port, opened),
+      refused: (error) => refusedTunnel(this.#server, target, error),
+    });
     return stream;
   }
 
@@ -167,12 +184,12 @@ export class Ssh2Connection implements Connection {
       if (this.#state === 'closed' || this.#state === 'closing') return;
       this.#setState('closing');
       this.#liveness?.stop();
-      setTimeout(() => abandon(this.#socket), GOODBYE).unref();
+      setTimeout(() => this.#carrier.abandon(), GOODBYE).unref();
       try {
         this.#client.end();
       } catch (error) {
         log('goodbye failed: %s', error instanceof Error ? error.message : error);
-        abandon(this.#socket);
+        this.#carrier.abandon();
       }
     });
   }
@@ -189,19 +206,13 @@ export class Ssh2Connection implements Connection {
   #config(hostKeys: HostKeys, login: Login, prompter: Prompter): ConnectConfig {
     const settings = this.#settings;
     return {
-      sock: this.#socket,
+      sock: this.#carrier.stream,
       username: settings.user,
       // The deadline of connect() is the one that counts: it knows about prompts.
       readyTimeout: 0,
       // Liveness asks instead: everything that arrives counts, and silence is told.
       keepaliveInterval: 0,
-      algorithms: {
-        cipher: prefer(cheapestCiphers(localCpuinfo())),
-        serverHostKey: prefer(hostKeys.preferredAlgorithms()),
-        compress: settings.compression
-          ? ['zlib@openssh.com', 'zlib', 'none']
-          : ['none', 'zlib@openssh.com', 'zlib'],
-      },
+      algorithms: offeredAlgorithms(settings, hostKeys.preferredAlgorithms()),
       hostVerifier: (key: Buffer, verify: (valid: boolean) => void) => {
         // When keys are exchanged anew, the answer must not come late: ssh2 takes the exchange for done meanwhile,
         // and what it sends then corrupts the connection.
@@ -229,13 +240,13 @@ export class Ssh2Connection implements Connection {
       },
       onLost: () => this.fail(new ConnectError('lost', `${this.#server} stopped answering`)),
     });
-    this.#incoming.watch(() => liveness.heard());
+    this.#carrier.incoming.watch(() => liveness.heard());
     return liveness;
   }
 
   /** An answer may come after the connection ended; ssh2 then throws on any use. */
   #unlessEnded(action: () => void): void {
-    if (this.#state === 'closed' || this.#socket.destroyed) return;
+    if (this.#state === 'closed' || this.#carrier.stream.destroyed) return;
     try {
       action();
     } catch (error) {
@@ -275,8 +286,23 @@ export class Ssh2Connection implements Connection {
     for (const channel of this.#channels) channel.disconnect(lost);
   }
 
-  #openChannel(): Promise<ClientChannel> {
-    const { sftpServer, connectTimeout } = this.#settings;
+  async #openChannel(request: ChannelRequest): Promise<{ channel: ClientChannel; stream: ChannelStream }> {
+    const release = this.#carrier.incoming.keep();
+    try {
+      const channel = await this.#requestChannel(request);
+      const stream = new ChannelStream(channel, () => this.#carrier.incoming.keep());
+      this.#channels.add(stream);
+      // Whoever reads the stream is told through their own listener; before there is one, nothing may throw.
+      stream.on('error', (error) => log('channel: %s', error.message));
+      stream.once('close', () => this.#channels.delete(stream));
+      return { channel, stream };
+    } finally {
+      release();
+    }
+  }
+
+  #requestChannel({ what, ask, refused }: ChannelRequest): Promise<ClientChannel> {
+    const { connectTimeout } = this.#settings;
     return new Promise((resolve, reject) => {
       let settled = false;
       const settle = (action: () => void) => {
@@ -286,43 +312,30 @@ export class Ssh2Connection implements Connection {
         action();
         return true;
       };
-      const fail = (kind: 'lost' | 'timeout' | 'subsystem', message: string) => {
-        settle(() => reject(new ConnectError(kind, message)));
-      };
+      const fail = (error: ConnectError) => settle(() => reject(error));
+      const lost = (how: string) =>
+        fail(new ConnectError('lost', `the connection to ${this.#server} ${how}`));
       const timer = setTimeout(() => {
-        fail('timeout', `${this.#server} did not open the SFTP channel within ${connectTimeout} s`);
+        fail(new ConnectError('timeout', `${this.#server} did not open ${what} within ${connectTimeout} s`));
       }, connectTimeout * 1000);
       if (this.#state !== 'open') {
-        fail('lost', `the connection to ${this.#server} is closed`);
+        lost('is closed');
         return;
       }
-      const opened = (error: Error | undefined, channel: ClientChannel) => {
-        if (error === undefined) {
-          // Too late: nobody waits for this channel any more.
-          if (!settle(() => resolve(channel))) channel.close();
-        } else if (this.#state !== 'open') {
-          fail('lost', `the connection to ${this.#server} was lost`);
-        } else {
-          fail('subsystem', refusedChannel(this.#server, sftpServer, error));
-        }
-      };
-      this.onClose(() => fail('lost', `the connection to ${this.#server} was lost`));
+      this.onClose(() => lost('was lost'));
       try {
-        if (isCommand(sftpServer)) this.#client.exec(sftpServer, opened);
-        else this.#client.subsys(sftpServer, opened);
+        ask((error, channel) => {
+          if (error === undefined) {
+            // Too late: nobody waits for this channel any more.
+            if (!settle(() => resolve(channel))) channel.close();
+          } else if (this.#state !== 'open') lost('was lost');
+          else fail(refused(error));
+        });
       } catch (error) {
-        fail(
-          'lost',
-          `the connection to ${this.#server} is closing: ${error instanceof Error ? error.message : error}`,
-        );
+        lost(`is closing: ${error instanceof Error ? error.message : error}`);
       }
     });
   }
-}
-
-/** Whether `sftp_server` names a command, by the rule of sshfs. */
-export function isCommand(sftpServer: string): boolean {
-  return /[/ ]/.test(sftpServer);
 }
 
 function refusedChannel(server: string, sftpServer: string, error: Error): string {
@@ -334,7 +347,19 @@ function refusedChannel(server: string, sftpServer: string, error: Error): strin
   );
 }
 
-/** ssh2's default list with `best` moved to its front. */
-function prefer<T>(best: T[]): { remove: T[]; prepend: T[]; append: T[] } {
-  return { remove: best, prepend: best, append: [] };
+/** The number of SSH_OPEN_ADMINISTRATIVELY_PROHIBITED (RFC 4254 §5.1). */
+const PROHIBITED = 1;
+
+function refusedTunnel(
+  server: string,
+  target: string,
+  error: Error & { readonly reason?: unknown },
+): ConnectError {
+  if (error.reason === PROHIBITED) {
+    const where = 'see AllowTcpForwarding and PermitOpen in its sshd_config';
+    return new ConnectError('refused', `${server} does not let us go on to ${target}: ${where}`);
+  }
+  const why = printable(error.message.replace(/^.*Channel open failure: /, ''));
+  const kind = /refused/i.test(why) ? 'refused' : 'unreachable';
+  return new ConnectError(kind, `${server} cannot reach ${target}: ${why || 'it does not say why'}`);
 }

@@ -8,6 +8,8 @@ import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ascii } from '../../src/base/bytes.js';
 import { CHANNELS, DataChannels } from '../../src/cli/data-channels.js';
+import { hostSettings } from '../../src/cli/host-settings.js';
+import { processPlace } from '../../src/cli/resolve.js';
 import { openSftp } from '../../src/cli/sftp.js';
 import { parseMountOptions } from '../../src/config/parse.js';
 import type { SftpClient } from '../../src/sftp/client.js';
@@ -87,7 +89,8 @@ describe('channels for data', () => {
       confirm: () => Promise.reject(new Error('asked')),
       info: (message: string) => expect.fail(`told: ${message}`),
     };
-    const settings = { ...options, host: server.host, port: server.port, user: server.user, password: null };
+    const { host, port, user } = server;
+    const { settings } = hostSettings({ host, port, user }, options, false, processPlace(process.env));
     // The look whether it listens was a connection too, which counts for a moment.
     const first = await until('a login', () => connect(settings, silent).catch(() => null));
     talk = await openSftp(first, options);

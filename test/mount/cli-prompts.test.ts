@@ -29,7 +29,7 @@ afterEach(async () => {
 });
 
 const known = () =>
-  `UserKnownHostsFile=${sshd.knownHosts},GlobalKnownHostsFile=none,StrictHostKeyChecking=yes`;
+  `ssh_config=none,UserKnownHostsFile=${sshd.knownHosts},GlobalKnownHostsFile=none,StrictHostKeyChecking=yes`;
 
 function onTerminal(args: readonly string[], talk: readonly { expect: string; answer: string }[]) {
   return runOnTerminal([...remora.program, ...args], talk, { env: remora.environment });
@@ -40,7 +40,7 @@ describe('the host key question', () => {
     `${sshd.user}@${sshd.host}:${disk}`,
     await remora.mountpoint(),
     ...['-p', String(sshd.port), '-i', sshd.keyFile],
-    ...['-o', `UserKnownHostsFile=${file},GlobalKnownHostsFile=none`],
+    ...['-o', `ssh_config=none,UserKnownHostsFile=${file},GlobalKnownHostsFile=none`],
   ];
 
   it('yes mounts and remembers the key', async () => {

@@ -3,10 +3,19 @@
  * itself. A mount has to do the same, but for the deviations that are listed with their reasons.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ALL_BACKENDS, type Backend, closeBackend, EXTREME_BACKENDS } from '../support/backends.js';
+import {
+  ALL_BACKENDS,
+  type Backend,
+  closeBackend,
+  DROPBEAR_BACKENDS,
+  EXTREME_BACKENDS,
+  PROGRAM_BACKEND,
+} from '../support/backends.js';
 import { casesFor, MOUNT_DEVIATIONS, PATIENT, PosixRunner } from '../support/posix-suite.js';
 
-describe.each([...ALL_BACKENDS, ...EXTREME_BACKENDS])('POSIX on $name', (kind) => {
+const KINDS = [...ALL_BACKENDS, ...DROPBEAR_BACKENDS, PROGRAM_BACKEND, ...EXTREME_BACKENDS];
+
+describe.each(KINDS)('POSIX on $name', (kind) => {
   let backend: Backend;
   let runner: PosixRunner;
 

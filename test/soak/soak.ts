@@ -134,7 +134,7 @@ async function keep(
 }
 
 async function main(): Promise<void> {
-  const settings = parseSettings(process.argv.slice(2));
+  const settings = settingsOrUsage(process.argv.slice(2));
   console.error(`soak: seed ${settings.seed}, ${settings.minutes} min`);
   const scope = await Scope.open('soak');
   process.once('SIGINT', () => void scope.close().finally(() => process.exit(130)));
@@ -148,8 +148,21 @@ async function main(): Promise<void> {
   process.exit();
 }
 
+function settingsOrUsage(args: readonly string[]): Settings {
+  try {
+    return parseSettings(args);
+  } catch (error) {
+    console.error(`${messageOf(error)}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 main().catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : String(error));
-  console.error(USAGE);
-  process.exitCode = 2;
+  console.error(messageOf(error));
+  // What a stage that did not stand up has started may still hold this process.
+  process.exit(2);
 });

@@ -2,6 +2,7 @@
  * What the suites run on: a plain directory (the oracle), a mount of the embedded server, and mounts of
  * OpenSSH as root and as a plain user. Each has a directory to work in and the same one on the server's disk.
  */
+import { Dropbear } from './dropbear.js';
 import { startEmbedded } from './embedded.js';
 import { type Mounted, Remora } from './remora.js';
 import type { Identity } from './run.js';
@@ -100,6 +101,23 @@ const openssh = (
   },
 });
 
+/** The server of small devices, whose windows are small; only root can run it. */
+const dropbear: BackendKind = {
+  name: 'Dropbear',
+  privileged: false,
+  async open(label) {
+    const scope = await Scope.open(label);
+    const as = await createUser(scope);
+    const disk = await scope.makeDirectory('disk', as);
+    const server = await Dropbear.start(scope, { user: as });
+    const remora = await Remora.create(scope, as);
+    const mounted = await remora.mount(server, disk);
+    return { scope, directory: mounted.directory, disk, mounted, remora, server, exported: disk, as };
+  },
+};
+
+export const DROPBEAR_BACKENDS: readonly BackendKind[] = isRoot ? [dropbear] : [];
+
 /** Everything there is for whoever runs the tests: only root can make a further user. */
 export const ALL_BACKENDS: readonly BackendKind[] = isRoot
   ? [native(false), native(true), embedded(), openssh(false), openssh(true)]
@@ -107,6 +125,9 @@ export const ALL_BACKENDS: readonly BackendKind[] = isRoot
 
 /** A server that wants new keys after each mebibyte. */
 export const REKEYING: BackendKind = openssh(false, ' with new keys all the time', [], ['RekeyLimit 1M']);
+
+/** The ssh program in the place of the built-in transport. */
+export const PROGRAM_BACKEND: BackendKind = openssh(false, ' by the ssh program', ['transport=openssh']);
 
 /** Mounts at both ends of what can be set. */
 export const EXTREME_BACKENDS: readonly BackendKind[] = [

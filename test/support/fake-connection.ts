@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Connection } from '../../src/ssh/connection.js';
 
 export class FakeConnection implements Connection {
+  readonly maxChannels: number;
   readonly serverSoftware = 'fake';
   readonly complaints = '';
   readonly again: Connection['again'];
@@ -14,8 +15,9 @@ export class FakeConnection implements Connection {
   tellSilence: (silent: boolean) => void = () => undefined;
   readonly #callbacks: ((reason: Error | null) => void)[] = [];
 
-  constructor(again: Connection['again'] = null) {
+  constructor(again: Connection['again'] = null, maxChannels = Number.POSITIVE_INFINITY) {
     this.again = again;
+    this.maxChannels = maxChannels;
   }
 
   openSftp(): Promise<Duplex> {

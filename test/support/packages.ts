@@ -42,6 +42,16 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   grep: 'grep',
   useradd: 'passwd',
   chpasswd: 'passwd',
+  dropbear: 'dropbear-bin',
+  dropbearkey: 'dropbear-bin',
+  puttygen: 'putty-tools',
+  plink: 'putty-tools',
+  ip: 'iproute2',
+  tinyproxy: 'tinyproxy-bin',
+  corkscrew: 'corkscrew',
+  nc: 'netcat-openbsd',
+  socat: 'socat',
+  autossh: 'autossh',
 };
 
 /** Programs that stand elsewhere or under another name on some systems. */

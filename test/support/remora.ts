@@ -105,12 +105,12 @@ export class Remora {
     return this.scope.makeDirectory(join(parent, name), this.as);
   }
 
-  /** The arguments that log in to `server`: port, key, host key, and no questions. */
+  /** The arguments that log in to `server`: port, key, host key, no questions, and nothing of this machine's own. */
   async login(server: Server): Promise<readonly string[]> {
     const key = this.as
       ? await handOver(server.keyFile, this.as, join(this.home, `key-${server.port}`))
       : server.keyFile;
-    const known = `UserKnownHostsFile=${server.knownHosts},GlobalKnownHostsFile=none,StrictHostKeyChecking=yes`;
+    const known = `ssh_config=none,UserKnownHostsFile=${server.knownHosts},GlobalKnownHostsFile=none,StrictHostKeyChecking=yes`;
     return ['-p', String(server.port), '-i', key, '-o', known];
   }
 

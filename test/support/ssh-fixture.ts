@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect } from 'vitest';
 import { type Connection, connect } from '../../src/ssh/connection.js';
 import { ConnectError, type ConnectErrorKind } from '../../src/ssh/errors.js';
 import { formatKnownHost, knownHostName } from '../../src/ssh/known-hosts.js';
+import { DIRECT } from '../../src/ssh/route.js';
 import type { ConnectSettings, Prompter } from '../../src/ssh/settings.js';
 import { makeKey, startSshServer, type TestServer, type TestServerOptions } from './ssh-test-server.js';
 
@@ -44,24 +45,52 @@ export function person(...answers: string[]): Asked {
 export function settings(port: number, changes: Partial<ConnectSettings> = {}): ConnectSettings {
   return {
     host: '127.0.0.1',
+    originalHost: '127.0.0.1',
     port,
     user: 'bob',
     password: null,
+    transport: 'ssh2',
+    sshCommand: null,
+    directPort: null,
+    passive: false,
+    route: DIRECT,
+    addressFamily: 'any',
+    bindAddress: null,
+    bindInterface: null,
+    tcpKeepAlive: true,
     identityFiles: [],
     identitiesOnly: false,
+    certificateFiles: [],
     identityAgent: 'none',
     preferredAuthentications: ['publickey', 'keyboard-interactive', 'password'],
     numberOfPasswordPrompts: 3,
     batchMode: false,
+    gssapiAuthentication: false,
+    hostbasedAuthentication: false,
+    pkcs11Provider: null,
+    securityKeyProvider: null,
+    controlMaster: 'no',
+    controlPath: null,
     strictHostKeyChecking: 'yes',
     userKnownHostsFiles: ['~/.ssh/known_hosts'],
     globalKnownHostsFiles: [],
     hostKeyAlias: null,
+    checkHostIp: false,
+    hashKnownHosts: false,
+    knownHostsCommand: null,
+    revokedHostKeys: null,
+    ciphers: [],
+    kexAlgorithms: [],
+    macs: [],
+    hostKeyAlgorithms: [],
+    pubkeyAcceptedAlgorithms: [],
     connectTimeout: 10,
     serverAliveInterval: 15,
     serverAliveCountMax: 3,
     compression: false,
     sftpServer: 'sftp',
+    configFile: null,
+    sshOptions: [],
     ...changes,
   };
 }

@@ -1,5 +1,5 @@
 /** An SSH server inside the test process, on loopback: what it accepts and how it misbehaves is up to the test. */
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import ssh2, { type AuthContext, type AuthenticationType, type Connection } from 'ssh2';
 
@@ -18,6 +18,8 @@ export interface TestServerOptions {
   /** The password is accepted only the first time. */
   readonly oneTime?: boolean;
   readonly banner?: string;
+  /** Connects to wherever on loopback a client wants to go on to; without it, that is prohibited. */
+  readonly forwards?: boolean;
   /** A free one unless given. */
   readonly port?: number;
   /** What the sftp subsystem does; the default sends back what it gets, a function takes the channel over. */
@@ -72,6 +74,19 @@ export async function startSshServer(options: TestServerOptions): Promise<TestSe
     client.on('error', () => {});
     client.on('close', () => clients.delete(client));
     client.on('authentication', authenticator(options, attempts, spent));
+    if (options.forwards === true) {
+      client.on('tcpip', (accept, reject, { destPort }) => {
+        const further = connect(destPort, '127.0.0.1');
+        further.once('error', reject);
+        further.once('connect', () => {
+          const channel = accept();
+          channel.on('error', () => {});
+          further.on('error', () => channel.destroy());
+          further.pipe(channel).pipe(further);
+          channel.once('close', () => further.destroy());
+        });
+      });
+    }
     client.on('session', (acceptSession) => {
       const session = acceptSession();
       session.on('subsystem', (accept, reject) => {

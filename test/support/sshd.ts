@@ -22,12 +22,14 @@ export interface SshdOptions {
   readonly config?: readonly string[];
   /** Login name of {@link Server}; this process's own when absent. */
   readonly user?: string;
+  /** A network namespace to run in, and an address there to listen on. */
+  readonly network?: { readonly namespace: string; readonly address: string };
 }
 
 const HOST = '127.0.0.1';
 
 export class Sshd implements Server {
-  readonly host: string = HOST;
+  readonly host: string;
   readonly port: number;
   readonly user: string;
   readonly keyFile: string;
@@ -47,6 +49,7 @@ export class Sshd implements Server {
     serve: () => Promise<ChildProcess | null>,
     log: string[],
   ) {
+    this.host = server.host;
     this.port = server.port;
     this.user = server.user;
     this.keyFile = server.keyFile;
@@ -67,10 +70,11 @@ export class Sshd implements Server {
     const config = join(directory, 'sshd_config');
     const subsystem = await sftpSubsystem(options.sftp === undefined ? 'internal' : options.sftp);
 
+    const host = options.network?.address ?? HOST;
     for (let attempt = 1; ; attempt++) {
       const port = await freePort();
       const lines = [
-        `ListenAddress ${HOST}:${port}`,
+        `ListenAddress ${host}:${port}`,
         `HostKey ${hostKey}`,
         `AuthorizedKeysFile ${authorized}`,
         'PidFile none',
@@ -90,17 +94,18 @@ export class Sshd implements Server {
       ];
       await writeFile(config, `${replaced(lines, options.config ?? []).join('\n')}\n`);
       const log: string[] = [];
-      const serve = () => listen(config, port, scope.environment, log);
+      const within = options.network === undefined ? [] : ['ip', 'netns', 'exec', options.network.namespace];
+      const serve = () => listen(within, config, scope.environment, log);
       const child = await serve();
       if (child !== null) {
         const knownHosts = await writeKnownHosts(
           join(directory, 'known_hosts'),
-          HOST,
+          host,
           port,
           await readFile(`${hostKey}.pub`, 'utf8'),
         );
         const user = options.user ?? userInfo().username;
-        const sshd = new Sshd({ host: HOST, port, user, keyFile, knownHosts }, hostKey, child, serve, log);
+        const sshd = new Sshd({ host, port, user, keyFile, knownHosts }, hostKey, child, serve, log);
         scope.defer('sshd', () => sshd.stop());
         return sshd;
       }
@@ -146,18 +151,26 @@ export class Sshd implements Server {
 
 /** Starts the server; null when it ended instead of listening. */
 async function listen(
+  within: readonly string[],
   config: string,
-  port: number,
   env: Readonly<Record<string, string>>,
   log: string[],
 ): Promise<ChildProcess | null> {
-  const child = start(await programPath('sshd'), ['-D', '-e', '-f', config], { env });
+  const [program = '', ...args] = [...within, await programPath('sshd'), '-D', '-e', '-f', config];
+  const child = start(program, args, { env });
+  const before = log.length;
   child.stderr?.on('data', (chunk: Buffer) => log.push(chunk.toString('utf8')));
   const listening = await until(
     'sshd to listen',
-    async () => (child.exitCode !== null ? 'ended' : (await accepts(port)) && 'listening'),
-    10_000,
-  );
+    async () =>
+      child.exitCode !== null
+        ? 'ended'
+        : log.slice(before).join('').includes('Server listening') && 'listening',
+    30_000,
+  ).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw error;
+  });
   return listening === 'listening' && child.exitCode === null ? child : null;
 }
 
@@ -188,7 +201,7 @@ export function freePort(): Promise<number> {
 }
 
 /** True when something accepts connections on the port. */
-function accepts(port: number): Promise<boolean> {
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, HOST);
     socket.on('connect', () => {

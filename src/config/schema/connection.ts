@@ -1,7 +1,26 @@
 /** Reaching the server and logging in: names and meanings are those of ssh_config and sshfs. */
-import { choice, DAY, flag, integer, list, type Options, seconds, text } from '../kinds.js';
+import {
+  choice,
+  DAY,
+  eachPath,
+  flag,
+  integer,
+  interval,
+  list,
+  type Options,
+  path,
+  paths,
+  text,
+} from '../kinds.js';
 
 export const CONNECTION = {
+  configFile: path({
+    group: 'Connection',
+    names: ['ssh_config'],
+    placeholder: 'FILE',
+    fallback: null,
+    help: "Configuration of ssh to use instead of the user's and the machine's, as -F has it; 'none' uses none.",
+  }),
   port: integer({
     group: 'Connection',
     names: ['port', 'Port'],
@@ -17,13 +36,9 @@ export const CONNECTION = {
     fallback: null,
     help: 'Name to log in with, where the source names none.',
   }),
-  identityFiles: list({
+  identityFiles: eachPath({
     group: 'Connection',
     names: ['IdentityFile'],
-    placeholder: 'FILE',
-    separator: null,
-    repeatable: true,
-    fallback: [],
     help: 'Private key to log in with; may be repeated. Without it: the keys of ~/.ssh that ssh tries.',
   }),
   identitiesOnly: flag({
@@ -32,7 +47,7 @@ export const CONNECTION = {
     fallback: false,
     help: 'Offer only the keys of IdentityFile, even if the agent holds others.',
   }),
-  identityAgent: text({
+  identityAgent: path({
     group: 'Connection',
     names: ['IdentityAgent'],
     placeholder: 'SOCKET',
@@ -43,15 +58,13 @@ export const CONNECTION = {
     group: 'Connection',
     names: ['PreferredAuthentications'],
     placeholder: 'METHODS',
-    separator: /[,\s]+/,
-    repeatable: false,
     fallback: ['publickey', 'keyboard-interactive', 'password'],
     help: 'Order of the ways to log in, separated by escaped commas (\\,).',
   }),
   numberOfPasswordPrompts: integer({
     group: 'Connection',
     names: ['NumberOfPasswordPrompts'],
-    min: 1,
+    min: 0,
     max: 100,
     fallback: 3,
     help: 'How often to ask for a password or passphrase.',
@@ -72,24 +85,19 @@ export const CONNECTION = {
     group: 'Connection',
     names: ['StrictHostKeyChecking'],
     choices: ['ask', 'yes', 'accept-new', 'no', 'off'],
+    synonyms: { true: 'yes', false: 'no' },
     fallback: 'ask',
     help: 'What to do with an unknown host key. A changed key is always refused, even with no.',
   }),
-  userKnownHostsFiles: list({
+  userKnownHostsFiles: paths({
     group: 'Connection',
     names: ['UserKnownHostsFile'],
-    placeholder: 'FILES',
-    separator: /\s+/,
-    repeatable: false,
     fallback: ['~/.ssh/known_hosts', '~/.ssh/known_hosts2'],
     help: 'Known host keys; new ones are added to the first file.',
   }),
-  globalKnownHostsFiles: list({
+  globalKnownHostsFiles: paths({
     group: 'Connection',
     names: ['GlobalKnownHostsFile'],
-    placeholder: 'FILES',
-    separator: /\s+/,
-    repeatable: false,
     fallback: ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
     help: 'Known host keys of the whole machine; only read.',
   }),
@@ -100,7 +108,7 @@ export const CONNECTION = {
     fallback: null,
     help: 'Name to look the host key up by, instead of the host name.',
   }),
-  connectTimeout: seconds({
+  connectTimeout: interval({
     group: 'Connection',
     names: ['ConnectTimeout'],
     min: 1,
@@ -108,7 +116,7 @@ export const CONNECTION = {
     fallback: 30,
     help: 'Time to connect and log in, without the time spent at prompts.',
   }),
-  serverAliveInterval: integer({
+  serverAliveInterval: interval({
     group: 'Connection',
     names: ['ServerAliveInterval'],
     min: 0,

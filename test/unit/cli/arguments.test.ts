@@ -9,7 +9,6 @@ const MOUNT = {
   target: 'me@host:dir',
   mountpoint: '/mnt',
   options: [],
-  identityFiles: [],
   foreground: false,
   debug: false,
   verbose: false,
@@ -35,7 +34,17 @@ describe('the order of sshfs', () => {
   });
 
   it('takes several keys', () => {
-    expect(parse('-i a -i b,c me@host:dir /mnt')).toEqual({ ...MOUNT, identityFiles: ['a', 'b,c'] });
+    const options = ['IdentityFile=a', 'IdentityFile=b\\,c\\\\d', 'ro'];
+    expect(parse('-i a -o ro -i b,c\\d me@host:dir /mnt')).toEqual({ ...MOUNT, options });
+  });
+
+  it("takes ssh's short options", () => {
+    expect(parse('-l bob -F /c -J a,b@c:22 -4 host: /mnt')).toEqual({
+      ...MOUNT,
+      target: 'host:',
+      options: ['User=bob', 'ssh_config=/c', 'ProxyJump=a\\,b@c:22', 'AddressFamily=inet'],
+    });
+    expect(parse('-6 me@host:dir /mnt')).toEqual({ ...MOUNT, options: ['AddressFamily=inet6'] });
   });
 
   it('mounts hosts that are called like commands', () => {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { ascii } from '../../../src/base/bytes.js';
 import { formatBytes, formatDuration, formatTable, formatUnsent } from '../../../src/cli/format.js';
-import { absolutePaths, readPassword } from '../../../src/cli/mount.js';
+import { readPassword } from '../../../src/cli/mount.js';
 import { requestedPath } from '../../../src/cli/remote-root.js';
 import { fsOptions, kernelMount } from '../../../src/cli/wiring.js';
 import { parseMountOptions } from '../../../src/config/parse.js';
@@ -49,18 +49,6 @@ describe('options for each layer', () => {
       nodev: false,
       noexec: true,
     });
-  });
-
-  it('makes relative paths absolute and leaves words and home paths alone', () => {
-    const made = absolutePaths(
-      options('IdentityFile=k,IdentityFile=~/k,UserKnownHostsFile=kh none /abs,IdentityAgent=SSH_AUTH_SOCK'),
-      '/start',
-    );
-    expect(made.identityFiles).toEqual(['/start/k', '~/k']);
-    expect(made.userKnownHostsFiles).toEqual(['/start/kh', 'none', '/abs']);
-    expect(made.identityAgent).toBe('SSH_AUTH_SOCK');
-    expect(absolutePaths(options('IdentityAgent=none'), '/w').identityAgent).toBe('none');
-    expect(absolutePaths(options('IdentityAgent=sock'), '/w').identityAgent).toBe('/w/sock');
   });
 });
 

@@ -4,8 +4,14 @@ import { OptionError } from '../../../src/config/errors.js';
 import { FOREIGN } from '../../../src/config/foreign.js';
 import type { Option } from '../../../src/config/kinds.js';
 import { editDistance, nearest } from '../../../src/config/nearest.js';
-import { type MountOptions, parseMountOptions, parseOptionString } from '../../../src/config/parse.js';
+import {
+  type MountOptions,
+  parseMountOptions,
+  parseOptionString,
+  parseOptions,
+} from '../../../src/config/parse.js';
 import { SCHEMA } from '../../../src/config/schema.js';
+import { SSH_KEYWORDS } from '../../../src/config/ssh-keywords.js';
 
 const parse = (...strings: string[]) => parseMountOptions(strings);
 
@@ -120,6 +126,12 @@ describe('what the words mean', () => {
     ['contain_symlinks=share', { containSymlinks: 'share' }],
     ['sftp_server=sudo /usr/lib/sftp-server', { sftpServer: 'sudo /usr/lib/sftp-server' }],
     ['modules=subdir,subdir=srv', { subdir: 'srv' }],
+    ['ConnectTimeout=1m30s,ServerAliveInterval=1H', { connectTimeout: 90, serverAliveInterval: 3600 }],
+    ['IdentityFile="/a b",IdentityFile=/c d', { identityFiles: ['/a b', '/c d'] }],
+    ['UserKnownHostsFile=/a "/b c" "d" none', { userKnownHostsFiles: ['/a', '/b c', 'd', 'none'] }],
+    ['StrictHostKeyChecking=true,ControlMaster=false', { strictHostKeyChecking: 'yes', controlMaster: 'no' }],
+    ['Ciphers=aes256-ctr\\,aes128-ctr', { ciphers: ['aes256-ctr', 'aes128-ctr'] }],
+    ['ForwardAgent=yes,localforward=80 a:80,RekeyLimit=1G,Tag=x,WarnWeakCrypto=no,Protocol=2', {}],
     ['reconnect,workaround=rename,noforget,remember=5,splice_read,big_writes,ac_attr_timeout=1', {}],
     ['auto,noauto,user,users,owner,_netdev,nofail,defaults,async,x-systemd.automount,comment=hi', {}],
   ])('%s', (text, expected) => {
@@ -131,6 +143,41 @@ describe('what the words mean', () => {
       readOnly: true,
       port: 3,
       identityFiles: ['/k'],
+    });
+  });
+});
+
+describe('what ssh is told', () => {
+  const told = (...strings: string[]) =>
+    parseOptions(strings).sshWords.map(({ keyword, value, effect }) => `${effect} ${keyword}=${value}`);
+
+  test('words of ssh_config, by its names and in its spelling, and no others', () => {
+    expect(
+      told('port=2222,ro,compression,identityfile=/a b,batchmode=off,TAG=x,forwardagent=yes,rekeylimit=1G'),
+    ).toEqual([
+      'option Port=2222',
+      'option Compression=yes',
+      'option IdentityFile="/a b"',
+      'option BatchMode=no',
+      'resolution Tag=x',
+      'none ForwardAgent=yes',
+      'openssh RekeyLimit=1G',
+    ]);
+  });
+
+  test('for ssh the first counts, here the last; keys add up', () => {
+    expect(told('port=1,User=a,IdentityFile=/1,Port=2', 'IdentityFile=/2')).toEqual([
+      'option User=a',
+      'option IdentityFile=/1',
+      'option Port=2',
+      'option IdentityFile=/2',
+    ]);
+  });
+
+  test('what was given is kept apart from the defaults', () => {
+    expect(parseOptions(['port=22,ServerAliveInterval=15']).given).toEqual({
+      port: 22,
+      serverAliveInterval: 15,
     });
   });
 });
@@ -162,8 +209,10 @@ describe('what is refused', () => {
     ['rw=yes', "option 'rw' takes no value"],
     ['idmap=file', "option 'idmap=file' is not supported yet"],
     ['uidfile=/x', "option 'uidfile' is not supported yet"],
-    ['ProxyJump=bastion', "option 'ProxyJump' is not supported yet"],
-    ['proxycommand=nc', "option 'proxycommand' is not supported yet"],
+    ['follow_symlinks', "option 'follow_symlinks' is not supported yet"],
+    ['ProxyJmp=bastion', "unknown option 'ProxyJmp=bastion': did you mean 'ProxyJump'?"],
+    ['ForwardAgnet=yes', "unknown option 'ForwardAgnet=yes': did you mean 'ForwardAgent'?"],
+    ['ForwardAgent', "option 'ForwardAgent' needs a value: ForwardAgent=VALUE"],
     ['modules=iconv', "option 'modules=iconv' is not supported: Remora passes names through as bytes"],
     ['from_code=latin1', "option 'from_code' is not supported: Remora passes names through as bytes"],
     ['modules=evil', "unknown module 'evil': the one there is, is 'subdir'"],
@@ -189,10 +238,14 @@ describe('what is refused', () => {
     ['dcache_max_size', ['0', '10000001'], 'the range is 1 to 10000000'],
     ['attr_timeout', ['86401', '999999999999'], 'the range is 0 to 86400'],
     ['entry_timeout', ['-1', 'NaN', '1e3', 'Infinity', ''], 'it is a number of seconds from 0 to 86400'],
-    ['ConnectTimeout', ['0', '0.5', '100000'], 'the range is 1 to 86400'],
-    ['ServerAliveInterval', ['0.5', '-1'], 'it is a whole number from 0 to 86400'],
+    ['ConnectTimeout', ['0', '100000', '2d'], 'the range is 1 to 86400'],
+    [
+      'ServerAliveInterval',
+      ['0.5', '-1', '1y', 'm'],
+      'a whole number of seconds, or a time such as 1m30s, from 0',
+    ],
     ['ServerAliveCountMax', ['0', '1001'], 'the range is 1 to 1000'],
-    ['NumberOfPasswordPrompts', ['0', '101'], 'the range is 1 to 100'],
+    ['NumberOfPasswordPrompts', ['101'], 'the range is 0 to 100'],
     ['uid', ['-1', '4294967295'], '0 to 4294967294'],
   ])('impossible values of %s: %j', (name, values, allowed) => {
     for (const value of values) {
@@ -228,9 +281,8 @@ test('no name stands for two things', () => {
     ...names,
     ...Object.keys(words),
   ]);
-  const all = [...ours, ...FOREIGN.map(({ names }) => names)].flatMap((names) => [
-    ...new Set(names.map((name) => name.toLowerCase())),
-  ]);
+  const others = [...FOREIGN, ...SSH_KEYWORDS].map(({ names }) => names);
+  const all = [...ours, ...others].flatMap((names) => [...new Set(names.map((name) => name.toLowerCase()))]);
   // `user` alone is a word of fstab, `user=NAME` one of ssh_config.
   expect(all.filter((name, at) => all.indexOf(name) !== at)).toEqual(['user']);
 });

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { format } from 'node:util';
 import createDebug from 'debug';
@@ -177,6 +177,24 @@ describe('logging in', () => {
     );
   });
 
+  test('a key file that does not exist is worth a word before a question, and none when it was not needed', async () => {
+    const server = await ssh.serve({ publicKeys: [userKey.blob], password: PASSWORD });
+    const bob = person();
+    await ssh.login(server, { identityFiles: ['~/nothing', ssh.keyFile(userKey.private)] }, bob);
+    expect(bob.told).toEqual([]);
+    const asked = person(PASSWORD);
+    await ssh.login(server, { identityFiles: ['~/nothing'] }, asked);
+    expect(asked.told.join()).toContain(`${join(ssh.home, 'nothing')} does not exist`);
+  });
+
+  test("no key file at all: 'none'", async () => {
+    const server = await ssh.serve({ publicKeys: [userKey.blob], password: PASSWORD });
+    mkdirSync(join(ssh.home, '.ssh'), { recursive: true });
+    ssh.keyFile(userKey.private, 0o600, '.ssh/id_ed25519');
+    const message = await failure(ssh.login(server, { identityFiles: ['none'] }), 'authentication');
+    expect(message).not.toContain('publickey (');
+  });
+
   test('the banner reaches the person without escape sequences', async () => {
     const server = await ssh.serve({ banner: 'Welcome\r\n\x1b]0;evil\x07to the sea\n' });
     const bob = person();
@@ -237,6 +255,8 @@ describe('an agent', () => {
       identitiesOnly: true,
       identityFiles: [ssh.keyFile(userKey.public)],
     });
+    ssh.keyFile(userKey.public, 0o600, 'elsewhere.pub');
+    await ssh.login(server, { identityAgent, identitiesOnly: true, identityFiles: ['~/elsewhere'] });
   });
 
   test('a socket where nobody listens', async () => {

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import {
   fingerprint,
   formatKnownHost,
+  hashedName,
   judge,
   keyTypeLabel,
   keyTypeOf,
@@ -95,6 +96,26 @@ test('ssh-keygen finds what we would add, and gives the same fingerprint', () =>
   );
 });
 
+test('ssh-keygen finds a name that we have hashed', () => {
+  const file = join(directory, 'hashed by us');
+  writeFileSync(file, formatKnownHost(hashedName('[example.com]:2222', Buffer.alloc(20, 7)), ed.blob));
+  const found = execFileSync('ssh-keygen', ['-F', '[example.com]:2222', '-f', file], { encoding: 'utf8' });
+  expect(found).toContain(ed.public.split(' ')[1]);
+});
+
+test('an authority vouches for no key by itself', () => {
+  const entries = parseKnownHosts(
+    `@cert-authority *.example.com ${rsa.public}\n${line('b.example.com')}`,
+    'f',
+  );
+  expect(judge(entries, 'a.example.com', ed.blob)).toMatchObject({ kind: 'certified', entry: { line: 1 } });
+  expect(judge(entries, 'a.example.com', rsa.blob).kind).toBe('certified');
+  expect(judge(entries, 'b.example.com', ed.blob).kind).toBe('known');
+  expect(judge(entries, 'b.example.com', other.blob).kind).toBe('certified');
+  expect(judge(entries, 'example.com', ed.blob).kind).toBe('unknown');
+  expect(knownKeyTypes(entries, 'a.example.com')).toEqual([]);
+});
+
 test('comments, blank lines, bad lines and markers', () => {
   const text = [
     '# a comment', // 1
@@ -109,9 +130,12 @@ test('comments, blank lines, bad lines and markers', () => {
     `@revoked ${line('*', rsa)}`, // 10
   ].join('\n');
   const entries = parseKnownHosts(text, 'f');
-  expect(entries.map((entry) => entry.line)).toEqual([9, 10]);
+  expect(entries.map((entry) => entry.line)).toEqual([7, 9, 10]);
   expect(judge(entries, 'example.com', ed.blob)).toMatchObject({ kind: 'known', entry: { line: 9 } });
-  expect(judge(entries, 'elsewhere.org', other.blob).kind).toBe('unknown');
+  expect(judge(entries, 'elsewhere.org', other.blob)).toMatchObject({
+    kind: 'certified',
+    entry: { line: 7 },
+  });
 });
 
 test('attack: a revoked key that another line trusts', () => {

@@ -18,8 +18,8 @@ class Fixture {
   readonly pool: ConnectionPool;
   changes = 0;
 
-  constructor(maxConns: number, repeatable = true) {
-    this.first = new FakeConnection(repeatable ? (signal) => this.#logIn(signal) : null);
+  constructor(maxConns: number, repeatable = true, maxChannels = Number.POSITIVE_INFINITY) {
+    this.first = new FakeConnection(repeatable ? (signal) => this.#logIn(signal) : null, maxChannels);
     this.pool = new ConnectionPool(this.first, {
       maxConns,
       channels: 4,
@@ -52,7 +52,7 @@ class Fixture {
     this.logins.push({
       signal,
       succeed: async () => {
-        const connection = new FakeConnection();
+        const connection = new FakeConnection(null, this.first.maxChannels);
         resolve(connection);
         await settle();
         return connection;
@@ -78,6 +78,14 @@ test.each([
 });
 
 describe('bringing connections up', () => {
+  test('connections of one channel each: the first has none to spare, the others carry one', async () => {
+    expect(new Fixture(2, false, 1).pool.carriers).toEqual([]);
+    const { pool, logins } = new Fixture(2, true, 1);
+    pool.warm();
+    await logins[0]?.succeed();
+    expect(pool.carriers).toMatchObject([{ share: 1 }]);
+  });
+
   test('one ahead of any data, and it carries all', async () => {
     const { pool, logins, ...f } = new Fixture(2);
     expect(logins).toHaveLength(0);

@@ -1,0 +1,138 @@
+/** What this machine needs for any mount: the device, the helper, versions, and what earlier mounts left. */
+import { execFile } from 'node:child_process';
+import { lstat, open, readFile, stat } from 'node:fs/promises';
+import { release } from 'node:os';
+import { findHelper, findProgram } from '../../fuse/mount/helper.js';
+import { findFuseMounts } from '../../fuse/mount/mounts.js';
+import { runtimeDirectory } from '../directories.js';
+import { isRemora } from '../discover.js';
+import { isDeadMount } from '../mountpoint.js';
+import { type Check, type Found, failure, ok, warning } from './finding.js';
+
+export interface Machine {
+  readonly env: NodeJS.ProcessEnv;
+  readonly uid: number;
+  readonly version: string;
+}
+
+const DEVICE = '/dev/fuse';
+const FUSE_CONF = '/etc/fuse.conf';
+const SET_USER_ID = 0o4000;
+
+/** Milliseconds for any of these; nothing here leaves the machine. */
+const DEADLINE = 10_000;
+
+const codeOf = (error: unknown) => (error instanceof Error && 'code' in error ? error.code : null);
+
+async function device(): Promise<Found[]> {
+  try {
+    const handle = await open(DEVICE, 'r+');
+    await handle.close();
+    return [ok('can be opened')];
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ENOENT') {
+      const why = 'the module is not loaded, or this is a container that was not given the device';
+      return [failure(`${DEVICE} is missing`, why, 'modprobe fuse')];
+    }
+    if (code === 'ENXIO' || code === 'ENODEV') {
+      return [
+        failure(`${DEVICE} has no driver behind it`, 'the kernel module is not loaded', 'modprobe fuse'),
+      ];
+    }
+    const why = 'every user must be able to open it; mounting itself is protected otherwise';
+    return [failure(`${DEVICE} may not be opened (${code})`, why, `sudo chmod 666 ${DEVICE}`)];
+  }
+}
+
+async function helper({ uid, env }: Machine): Promise<Found[]> {
+  const path = await findHelper(env.PATH);
+  if (path === null) {
+    const what = 'fusermount3 is not installed';
+    if (uid === 0) return [warning(what, 'root mounts without it', 'apt install fuse3')];
+    return [failure(what, 'without root nothing else may mount', 'apt install fuse3')];
+  }
+  const { mode, uid: owner } = await stat(path);
+  if (uid !== 0 && ((mode & SET_USER_ID) === 0 || owner !== 0)) {
+    const why = 'it mounts in the name of root, so it must belong to root and have the set-user-id bit';
+    return [failure(`${path} is not set-user-id`, why, `sudo chown root ${path} && sudo chmod 4755 ${path}`)];
+  }
+  return [ok(path)];
+}
+
+async function allowOther({ uid }: Machine): Promise<Found[]> {
+  const text = await readFile(FUSE_CONF, 'utf8').catch(() => '');
+  if (uid === 0) return [ok('root may use allow_other')];
+  if (/^\s*user_allow_other\s*$/m.test(text)) return [ok(`on in ${FUSE_CONF}: allow_other may be used`)];
+  return [ok(`off in ${FUSE_CONF}: only -o allow_other needs it`)];
+}
+
+async function kernel(): Promise<Found[]> {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(release()) ?? [];
+  const version = Number(major) * 100 + Number(minor);
+  // FUSE 7.31 came with Linux 5.4.
+  if (version >= 504) return [ok(`Linux ${release()}`)];
+  return [failure(`Linux ${release()}`, 'its FUSE is older than 7.31, which came with Linux 5.4', null)];
+}
+
+async function versions({ version, env }: Machine): Promise<Found[]> {
+  const node = process.versions.node;
+  const [major = 0, minor = 0] = node.split('.').map(Number);
+  const said = `remora ${version}, Node ${node}`;
+  if (major < 20 || (major === 20 && minor < 19)) {
+    return [failure(said, 'Node 20.19 or newer is needed', 'nvm install --lts')];
+  }
+  const ssh = await findProgram('ssh', env.PATH);
+  if (ssh === null) {
+    const why = 'there is no ssh program: ~/.ssh/config does not count';
+    return [warning(said, why, 'apt install openssh-client')];
+  }
+  return [ok(`${said}, ${await sshVersion(ssh)}`)];
+}
+
+function sshVersion(path: string): Promise<string> {
+  return new Promise((resolve) => {
+    execFile(path, ['-V'], { timeout: DEADLINE / 2 }, (_, stdout, stderr) => {
+      resolve(`${stdout}${stderr}`.split(/[,\n]/)[0]?.trim() || path);
+    });
+  });
+}
+
+async function deadMounts({ uid }: Machine): Promise<Found[]> {
+  const ours = (await findFuseMounts()).filter((mount) => {
+    return isRemora(mount) && (mount.userId === uid || uid === 0);
+  });
+  const states = await Promise.all(
+    ours.map(async ({ mountpoint }) => (await isDeadMount(mountpoint)) && mountpoint),
+  );
+  const dead = states.filter((each) => each !== false);
+  if (dead.length === 0) return [ok(ours.length === 0 ? 'there are none' : `${ours.length}, all alive`)];
+  const why = 'the serving process was killed';
+  return dead.map((path) => warning(`${path} is dead`, why, `remora unmount '${path}'`));
+}
+
+async function runtime({ env, uid }: Machine): Promise<Found[]> {
+  const path = runtimeDirectory(env, uid);
+  const stats = await lstat(path).catch(() => null);
+  if (stats === null) return [ok(`${path} will be made`)];
+  if (!stats.isDirectory() || stats.uid !== uid) {
+    const why = 'control sockets are put there, so nobody else may have made it';
+    return [failure(`${path} is not a directory of yours`, why, `sudo rm -r ${path}`)];
+  }
+  if ((stats.mode & 0o077) === 0) return [ok(path)];
+  return [warning(`others may enter ${path}`, 'control sockets are there', `chmod 700 ${path}`)];
+}
+
+const check = (id: string, title: string, run: (machine: Machine) => Promise<Found[]>): Check<Machine> => {
+  return { id, title, needs: [], deadline: DEADLINE, run };
+};
+
+export const LOCAL_CHECKS: readonly Check<Machine>[] = [
+  check('fuse-device', DEVICE, device),
+  check('fusermount', 'fusermount3', helper),
+  check('allow-other', 'user_allow_other', allowOther),
+  check('kernel', 'kernel', kernel),
+  check('versions', 'versions', versions),
+  check('dead-mounts', 'mounts', deadMounts),
+  check('runtime-directory', 'control directory', runtime),
+];

@@ -1,0 +1,110 @@
+/**
+ * What only the `ssh` program can log in with, or check a host key by: certificates, keys on security tokens, libraries
+ * and programs that know keys. The embedded transport would pass over them, so this is asked before it is chosen.
+ */
+import { access } from 'node:fs/promises';
+import { agentBlobs, agentSocket } from './agents.js';
+import { type Beyond, beyondSsh2, defaultKeyFiles, defaultTokenFiles, publicBlobOf } from './key-files.js';
+import { keyTypeOf } from './known-hosts.js';
+import { type ConnectSettings, expandHome, type Surroundings } from './settings.js';
+
+/** A key or certificate that is at hand. */
+export interface Credential {
+  /** As a sentence names it: `the key /home/me/.ssh/id_ed25519_sk`. */
+  readonly name: string;
+  /** Null for a key of any kind that ssh2 can use. */
+  readonly beyond: Beyond | null;
+  /** The user has asked for this one. */
+  readonly isNamed: boolean;
+}
+
+export type KeySettings = Pick<
+  ConnectSettings,
+  | 'pkcs11Provider'
+  | 'revokedHostKeys'
+  | 'knownHostsCommand'
+  | 'certificateFiles'
+  | 'identityFiles'
+  | 'identitiesOnly'
+  | 'identityAgent'
+>;
+
+/**
+ * Why only the `ssh` program can log in with these, in half a sentence ("because …"), or null. A certificate is there
+ * to be used; a token that nobody asked for does not matter where there is another key.
+ */
+export function beyondReason(credentials: readonly Credential[]): string | null {
+  const certificate = credentials.find(({ beyond }) => beyond === 'certificate');
+  if (certificate !== undefined) return `${certificate.name} is a certificate`;
+  const hasOther = credentials.some(({ beyond }) => beyond === null);
+  const token = credentials.find(
+    ({ beyond, isNamed }) => beyond === 'security-key' && (isNamed || !hasOther),
+  );
+  return token === undefined ? null : `${token.name} is on a security token`;
+}
+
+/** Why the keys that `settings` speak of need the `ssh` program, in half a sentence, or null. */
+export async function needsOpenSsh(
+  settings: KeySettings,
+  surroundings: Surroundings,
+): Promise<string | null> {
+  const { pkcs11Provider, revokedHostKeys, knownHostsCommand } = settings;
+  const words = {
+    PKCS11Provider: pkcs11Provider,
+    RevokedHostKeys: revokedHostKeys,
+    KnownHostsCommand: knownHostsCommand,
+  };
+  for (const [word, value] of Object.entries(words)) {
+    if (value !== null && value.toLowerCase() !== 'none') return `${word} is ${value}`;
+  }
+  return beyondReason([
+    ...(await credentialsOfFiles(settings, surroundings)),
+    ...(await credentialsOfAgent(settings, surroundings)),
+  ]);
+}
+
+async function credentialsOfFiles(
+  { certificateFiles, identityFiles }: KeySettings,
+  { home }: Surroundings,
+): Promise<Credential[]> {
+  const expanded = (paths: readonly string[]) => {
+    return paths.filter((path) => path !== 'none').map((path) => expandHome(path, home));
+  };
+  const found: Credential[] = [];
+  for (const path of expanded(certificateFiles)) {
+    const beyond = beyondSsh2(await typeOf(path));
+    if (beyond !== null) found.push({ name: path, beyond, isNamed: true });
+  }
+  const isNamed = identityFiles.length > 0;
+  const keys = isNamed ? expanded(identityFiles) : [...defaultKeyFiles(home), ...defaultTokenFiles(home)];
+  for (const path of keys) {
+    const beside = `${path}-cert.pub`;
+    const certificate = beyondSsh2(await typeOf(beside));
+    if (certificate !== null) found.push({ name: beside, beyond: certificate, isNamed });
+    const type = (await typeOf(path)) ?? (await typeOf(`${path}.pub`));
+    if (type !== null || (await exists(path))) {
+      found.push({ name: `the key ${path}`, beyond: beyondSsh2(type), isNamed });
+    }
+  }
+  return found;
+}
+
+async function credentialsOfAgent(settings: KeySettings, surroundings: Surroundings): Promise<Credential[]> {
+  const socket = settings.identitiesOnly ? null : agentSocket(settings.identityAgent, surroundings);
+  const blobs = socket === null ? [] : await agentBlobs(socket);
+  return blobs.map((blob) => {
+    return { name: 'a key of the agent', beyond: beyondSsh2(keyTypeOf(blob)), isNamed: false };
+  });
+}
+
+async function typeOf(path: string): Promise<string | null> {
+  const blob = await publicBlobOf(path);
+  return blob === null ? null : keyTypeOf(blob);
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

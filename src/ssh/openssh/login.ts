@@ -1,0 +1,175 @@
+/**
+ * Being let in by the ssh program: one process is one connection with one channel. That the login succeeded shows when
+ * the SFTP server answers; an SFTP server speaks only when spoken to, so its greeting is asked for here, ahead of
+ * whoever reads the channel.
+ */
+import { spawn } from 'node:child_process';
+import { logger } from '../../base/log.js';
+import { printable } from '../../base/printable.js';
+import type { Connection } from '../connection.js';
+import { Deadline, pausing } from '../deadline.js';
+import { ConnectError, describeServer } from '../errors.js';
+import type { ConnectSettings, Prompter, Surroundings } from '../settings.js';
+import { SingleConnection } from '../single-connection.js';
+import { Askpass } from './askpass.js';
+import { sshCommandLine } from './command.js';
+import { Answers, Conversation } from './conversation.js';
+import { ProcessStream } from './process-stream.js';
+import { explainEnding } from './reasons.js';
+
+const log = logger('ssh');
+
+/** SSH_FXP_INIT of version 3 (draft-ietf-secsh-filexfer-02, section 4). */
+const INIT = Buffer.from([0, 0, 0, 5, 1, 0, 0, 0, 3]);
+
+/** How much of standard error is kept, in characters. */
+const COMPLAINTS = 4096;
+
+interface Attempt {
+  readonly prompter: Prompter;
+  readonly surroundings: Surroundings;
+  readonly answers: Answers;
+  readonly signal: AbortSignal | null;
+}
+
+/**
+ * Connects and logs in with the ssh program.
+ * @throws ConnectError, or what the prompter was rejected with
+ */
+export function connectByProgram(
+  settings: ConnectSettings,
+  prompter: Prompter,
+  surroundings: Surroundings,
+): Promise<Connection> {
+  const answers = new Answers(settings.password);
+  return enter(settings, { prompter, surroundings, answers, signal: null });
+}
+
+async function enter(settings: ConnectSettings, attempt: Attempt): Promise<Connection> {
+  const { surroundings, answers } = attempt;
+  const connection = await logIn(settings, attempt);
+  if (!answers.takesPerson) {
+    connection.again = (signal) => logIn(settings, { prompter: mute, surroundings, answers, signal });
+  }
+  connection.reconnect = (signal, prompter) =>
+    enter(settings, { prompter: prompter ?? mute, surroundings, answers, signal });
+  return connection;
+}
+
+async function logIn(settings: ConnectSettings, attempt: Attempt): Promise<SingleConnection> {
+  const { surroundings, answers, signal } = attempt;
+  const server = describeServer(settings.originalHost, settings.port);
+  const deadline = new Deadline(settings.connectTimeout * 1000);
+  const prompter = pausing(attempt.prompter, deadline, settings.batchMode);
+  const conversation = new Conversation(answers, prompter, server);
+  const errors = new Complaints(prompter);
+  let stream: ProcessStream | null = null;
+
+  const askpass = conversation.isPossible
+    ? await Askpass.open((question) => {
+        errors.tell();
+        return conversation.answer(question).catch((error: unknown) => {
+          stream?.destroy(error instanceof Error ? error : new Error(String(error)));
+          return null;
+        });
+      })
+    : null;
+  const abort = () => stream?.destroy(signal?.reason instanceof Error ? signal.reason : new Error('aborted'));
+  try {
+    signal?.throwIfAborted();
+    stream = start(settings, askpass, surroundings, errors, server);
+    signal?.addEventListener('abort', abort, { once: true });
+    deadline.start(() => {
+      const reason = `${server} did not let us in within ${settings.connectTimeout} s`;
+      stream?.destroy(new ConnectError('timeout', reason));
+    });
+    await heard(stream);
+    conversation.succeeded();
+  } finally {
+    deadline.finish();
+    signal?.removeEventListener('abort', abort);
+    askpass?.close();
+  }
+  errors.tell();
+  return new SingleConnection({
+    stream,
+    server,
+    serverSoftware: 'an SSH server, through the ssh program',
+    complaints: () => errors.end,
+  });
+}
+
+function start(
+  settings: ConnectSettings,
+  askpass: Askpass | null,
+  { environment }: Surroundings,
+  errors: Complaints,
+  server: string,
+): ProcessStream {
+  const { file, args } = sshCommandLine(settings, askpass !== null);
+  log('%s %o', file, args);
+  const child = spawn(file, args, { stdio: 'pipe', env: { ...environment, ...askpass?.environment } });
+  log('pid %d', child.pid);
+  let wasOpen = false;
+  child.stderr.on('data', (data: Buffer) => errors.add(data.toString('utf8')));
+  const stream = new ProcessStream(child, INIT, (code, signal) => {
+    log('%s ends: %o', file, signal ?? code);
+    return explainEnding({ code, signal, stderr: errors.end, wasOpen }, server);
+  });
+  stream.once('heard', () => {
+    wasOpen = true;
+  });
+  child.on('error', (error) => {
+    stream.destroy(new ConnectError('unreachable', `cannot run '${printable(file)}': ${error.message}`));
+  });
+  return stream;
+}
+
+/** Resolves when anything arrives, rejects with why nothing will. */
+function heard(stream: ProcessStream): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Later errors are for whoever reads the stream; before there is one, nothing may throw.
+    stream.on('error', (error) => {
+      log('%s', error.message);
+      reject(error);
+    });
+    stream.once('close', () => reject(new ConnectError('lost', 'ssh ended without a word')));
+    // What was written to standard error before comes first.
+    stream.once('heard', () => setImmediate(resolve));
+  });
+}
+
+/** The end of what ssh writes to standard error. Until the login is through, a person is told it as well. */
+class Complaints {
+  readonly #prompter: Prompter;
+  #text = '';
+  #untold = '';
+
+  constructor(prompter: Prompter) {
+    this.#prompter = prompter;
+  }
+
+  get end(): string {
+    return this.#text.trim();
+  }
+
+  add(text: string): void {
+    log('ssh: %s', printable(text, true).trimEnd());
+    this.#text = (this.#text + text).slice(-COMPLAINTS);
+    this.#untold = (this.#untold + text).slice(-COMPLAINTS);
+  }
+
+  tell(): void {
+    const text = printable(this.#untold, true).trim();
+    this.#untold = '';
+    if (text !== '') this.#prompter.info(text);
+  }
+}
+
+/** What ssh says where nobody listens goes to the debug log. */
+const mute: Prompter = {
+  interactive: false,
+  secret: () => Promise.reject(new Error('nobody to ask')),
+  confirm: () => Promise.reject(new Error('nobody to ask')),
+  info: (message) => log('%s', printable(message)),
+};

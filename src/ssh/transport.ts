@@ -1,0 +1,83 @@
+/**
+ * Who speaks SSH where nobody has said: Remora itself, unless what is wanted takes the ssh program. What of that shows
+ * only at the handshake (a server that offers nothing ssh2 knows, a host known by a certificate alone) leads to a
+ * second try.
+ */
+import { access, constants } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { missingAlgorithms } from './algorithms.js';
+import { needsOpenSsh } from './certificates.js';
+import { ConnectError } from './errors.js';
+import { splitCommand } from './openssh/command.js';
+import type { ConnectSettings, Surroundings } from './settings.js';
+
+/** Why `settings` take the ssh program, in half a sentence ("because …"); null where they do not. */
+export async function whyOpenSsh(
+  settings: ConnectSettings,
+  surroundings: Surroundings,
+): Promise<string | null> {
+  if (settings.sshCommand !== null) return 'ssh_command is given';
+  for (const each of [settings, ...settings.route.hops]) {
+    const reason =
+      (await whyByWord(each, surroundings)) ??
+      missingAlgorithms(each) ??
+      (await needsOpenSsh(each, surroundings));
+    if (reason !== null) return each === settings ? reason : `for ${each.originalHost}, ${reason}`;
+  }
+  return null;
+}
+
+async function whyByWord(settings: ConnectSettings, { environment }: Surroundings): Promise<string | null> {
+  const { controlPath, controlMaster } = settings;
+  if (controlPath !== null && controlMaster !== 'no') return `ControlMaster is ${controlMaster}`;
+  if (controlPath !== null && (await isThere(controlPath))) return `ControlPath ${controlPath} is there`;
+  if (settings.knownHostsCommand !== null) return 'KnownHostsCommand is given';
+  if (settings.revokedHostKeys !== null) return 'RevokedHostKeys is given';
+  if (settings.hostbasedAuthentication) return 'HostbasedAuthentication is on';
+  if (settings.gssapiAuthentication && (await hasTicket(environment))) {
+    return 'GSSAPIAuthentication is on and there is a ticket';
+  }
+  return null;
+}
+
+/** Whether the ssh program would take the way that `settings` want; of a proxy that is spoken to by us it knows nothing. */
+export function knowsWay({ route: { proxy } }: Pick<ConnectSettings, 'route'>): boolean {
+  return proxy === null || proxy.kind === 'command';
+}
+
+/** Why a failure of ssh2 would not be one of the ssh program; null where it would. */
+export function whyAnother(error: unknown): string | null {
+  if (!(error instanceof ConnectError)) return null;
+  if (error.kind === 'host-certificate') return 'the host is known by a certificate';
+  const cause = error.cause instanceof Error ? error.cause.message : '';
+  return error.kind === 'protocol' && /no matching/i.test(cause)
+    ? 'the server offers no algorithm that the built-in transport knows'
+    : null;
+}
+
+/** Whether the program that `settings` name can be found as a process would be started. */
+export async function hasProgram(
+  { sshCommand }: Pick<ConnectSettings, 'sshCommand'>,
+  { environment }: Surroundings,
+): Promise<boolean> {
+  const [file = 'ssh'] = splitCommand(sshCommand ?? 'ssh');
+  const places = file.includes('/')
+    ? [file]
+    : (environment.PATH ?? '/usr/bin:/bin').split(delimiter).map((directory) => join(directory, file));
+  const found = await Promise.all(places.map((place) => isThere(place, constants.X_OK)));
+  return found.includes(true);
+}
+
+/** Kerberos's own default is a file in /tmp; a cache of another type (KEYRING:, KCM:) is asked by ssh alone. */
+function hasTicket(environment: Surroundings['environment']): Promise<boolean> {
+  const name = environment.KRB5CCNAME ?? `FILE:/tmp/krb5cc_${process.getuid?.() ?? 0}`;
+  const [, file] = /^(?:FILE:)?(\/.*)$/.exec(name) ?? [];
+  return file === undefined ? Promise.resolve(true) : isThere(file, constants.R_OK);
+}
+
+function isThere(path: string, mode = constants.F_OK): Promise<boolean> {
+  return access(path, mode).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,220 @@
+/** The ssh program as a transport, as far as no process takes part: its command line, its last words, when it is chosen. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ConnectError } from '../../../src/ssh/errors.js';
+import { splitCommand, sshCommandLine } from '../../../src/ssh/openssh/command.js';
+import { Answers, Conversation } from '../../../src/ssh/openssh/conversation.js';
+import { explainEnding } from '../../../src/ssh/openssh/reasons.js';
+import { hasProgram, whyAnother, whyOpenSsh } from '../../../src/ssh/transport.js';
+import { person, SshFixture, settings } from '../../support/ssh-fixture.js';
+
+const fixture = new SshFixture();
+
+describe('the command line', () => {
+  test.each([
+    ['ssh', ['ssh']],
+    ['  /opt/ssh  -4 ', ['/opt/ssh', '-4']],
+    ['my\\ ssh -i a\\ b', ['my ssh', '-i', 'a b']],
+    ['sh;rm "$HOME" \\x', ['sh;rm', '"$HOME"', '\\x']],
+    ['', []],
+  ])('%j splits as in sshfs', (text, words) => expect(splitCommand(text)).toEqual(words));
+
+  test('what a mount needs comes first, what was given next, our defaults last', () => {
+    const given = settings(22, {
+      originalHost: '-box',
+      configFile: '/c',
+      sshOptions: ['User=ann', 'ServerAliveInterval=7'],
+      sshCommand: 'ssh -4',
+    });
+    const { file, args } = sshCommandLine(given, false);
+    expect([file, args[0]]).toEqual(['ssh', '-4']);
+    const at = ['-oBatchMode=yes', '/c', 'User=ann', 'ServerAliveInterval=7', 'ServerAliveInterval=15', '-s'];
+    const places = at.map((each) => args.indexOf(each));
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+    expect(places).not.toContain(-1);
+    expect(args.slice(-3)).toEqual(['--', '-box', 'sftp']);
+  });
+
+  test.each([
+    ['no', true],
+    ['off', true],
+    ['ask', false],
+    ['yes', false],
+  ] as const)('StrictHostKeyChecking=%s takes new keys only: %s', (strictHostKeyChecking, isReplaced) => {
+    const { args } = sshCommandLine(settings(22, { strictHostKeyChecking }), true);
+    expect(args.includes('-oStrictHostKeyChecking=accept-new')).toBe(isReplaced);
+  });
+
+  test('a command for the server is one word and no subsystem; who can be asked is asked', () => {
+    const { args } = sshCommandLine(settings(22, { sftpServer: 'sudo /x/sftp-server' }), true);
+    expect(args).not.toContain('-s');
+    expect(args.at(-1)).toBe('sudo /x/sftp-server');
+    expect(args).toContain('-oBatchMode=no');
+  });
+});
+
+describe('why ssh ended', () => {
+  const explain = (stderr: string, code: number | null = 255, wasOpen = false) =>
+    explainEnding({ code, signal: code === null ? 'SIGKILL' : null, stderr, wasOpen }, 'box');
+
+  test.each([
+    ['ssh: Could not resolve hostname box: Name or service not known', 'resolve'],
+    ['ssh: connect to host box port 22: Connection refused', 'refused'],
+    ['ssh: connect to host box port 22: No route to host', 'unreachable'],
+    ['ssh: connect to host box port 22: Connection timed out', 'timeout'],
+    [
+      'No ED25519 host key is known for box and you have requested strict checking.\r\nHost key verification failed.',
+      'host-key-unknown',
+    ],
+    ['@ WARNING: REVOKED HOST KEY DETECTED! @\nHost key verification failed.', 'host-key-revoked'],
+    [
+      'Permission denied, please try again.\nbob@box: Permission denied (publickey,password).',
+      'authentication',
+    ],
+    ['WARNING: UNPROTECTED PRIVATE KEY FILE!\nPermission denied (publickey).', 'key-file'],
+    ['Unable to negotiate with box: no matching cipher found.', 'protocol'],
+    ['subsystem request failed on channel 0', 'subsystem'],
+    ['Connection closed by box port 22', 'lost'],
+  ])('%j is %s', (stderr, kind) => {
+    const error = explain(stderr);
+    expect(error.kind).toBe(kind);
+    expect(error.message).not.toContain('\n');
+  });
+
+  test('once open it was lost, whatever is said', () => {
+    expect(explain('Timeout, server box not responding.', 255, true)).toMatchObject({
+      kind: 'lost',
+      message: 'the connection to box was lost: Timeout, server box not responding.',
+    });
+    expect(explain('', null, true).message).toBe('the connection to box was lost: ssh was ended by SIGKILL');
+  });
+
+  test("another exit code is that of the server's program, whose words are made harmless", () => {
+    const error = explain('sh: 1: /x: not found\x1b[2J', 127);
+    expect(error).toMatchObject({ kind: 'subsystem' });
+    expect(error.message).toBe(
+      'no SFTP on box: its program ended with exit code 127: sh: 1: /x: not found?[2J',
+    );
+  });
+
+  test('a changed key: where it stands, and what forgets it', () => {
+    const error = explain(
+      '@@@@@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@@@@\nIT IS POSSIBLE\n' +
+        'Offending ED25519 key in /k h:3\n' +
+        'Host key for [box]:22 has changed and you have requested strict checking.\nHost key verification failed.',
+    );
+    expect(error.kind).toBe('host-key-changed');
+    expect(error.message).toContain('(/k h:3)');
+    expect(error.message).toContain("ssh-keygen -f '/k h' -R '[box]:22'");
+  });
+});
+
+describe('what answers', () => {
+  const PASSWORD = "bob@box's password: ";
+
+  test('the password that is known, once; then a person, whose answer serves again', async () => {
+    const answers = new Answers('known');
+    const who = person('typed');
+    const first = new Conversation(answers, who, 'box');
+    expect(await first.answer({ text: PASSWORD, hint: '' })).toBe('known');
+    expect(await first.answer({ text: PASSWORD, hint: '' })).toBe('typed');
+    first.succeeded();
+    const second = new Conversation(answers, person(), 'box');
+    expect(await second.answer({ text: PASSWORD, hint: '' })).toBe('typed');
+    await expect(second.answer({ text: PASSWORD, hint: '' })).rejects.toMatchObject({
+      kind: 'authentication',
+    });
+    expect(answers.takesPerson).toBe(false);
+  });
+
+  test('a code is not repeated, and takes a person the next time', async () => {
+    const answers = new Answers(null);
+    const first = new Conversation(answers, person('123456'), 'box');
+    expect(await first.answer({ text: '(bob@box) Code: ', hint: '' })).toBe('123456');
+    first.succeeded();
+    expect(answers).toMatchObject({ takesPerson: true, isEmpty: true });
+  });
+
+  test('an answer of a login that failed is forgotten', async () => {
+    const answers = new Answers(null);
+    await new Conversation(answers, person('wrong'), 'box').answer({ text: PASSWORD, hint: '' });
+    expect(answers.isEmpty).toBe(true);
+  });
+
+  test('an unknown host key that nobody sees is refused', async () => {
+    const question = {
+      text: 'Are you sure you want to continue connecting (yes/no/[fingerprint])? ',
+      hint: '',
+    };
+    await expect(new Conversation(new Answers('x'), person(), 'box').answer(question)).rejects.toMatchObject({
+      kind: 'host-key-unknown',
+    });
+  });
+
+  test('a touch is told and not asked for', async () => {
+    const who = person();
+    const text = 'Confirm user presence for key\x1b[1m';
+    expect(await new Conversation(new Answers(null), who, 'box').answer({ text, hint: 'none' })).toBeNull();
+    expect(who.told).toEqual(['Confirm user presence for key?[1m']);
+  });
+});
+
+test('a proxy that only Remora speaks to is not passed by', async () => {
+  const proxy = { kind: 'http', host: 'p', port: 1, user: null, password: null } as const;
+  const given = settings(1, { transport: 'openssh', route: { hops: [], proxy } });
+  await expect(fixture.reach(given)).rejects.toThrow('knows no proxy but a ProxyCommand');
+});
+
+describe('auto', () => {
+  const why = (changes: Parameters<typeof settings>[1], environment: Record<string, string> = {}) =>
+    whyOpenSsh(settings(22, changes), { home: fixture.home, environment });
+
+  test.each([
+    [{}, null],
+    [{ sshCommand: '/opt/ssh' }, 'ssh_command is given'],
+    [{ controlMaster: 'auto', controlPath: '/no/such' }, 'ControlMaster is auto'],
+    [{ controlMaster: 'auto' }, null],
+    [{ controlPath: '/no/such' }, null],
+    [{ controlPath: '/' }, 'ControlPath / is there'],
+    [{ knownHostsCommand: '/k %H' }, 'KnownHostsCommand is given'],
+    [{ revokedHostKeys: '/k' }, 'RevokedHostKeys is given'],
+    [{ hostbasedAuthentication: true }, 'HostbasedAuthentication is on'],
+    [{ pkcs11Provider: '/lib/p11.so' }, 'PKCS11Provider is /lib/p11.so'],
+    [{ kexAlgorithms: ['curve25519-sha256', 'sntrup761x25519-sha512'] }, null],
+  ] as const)('%j: %j', async (changes, reason) => expect(await why(changes)).toBe(reason));
+
+  test('GSSAPI counts where there is a ticket', async () => {
+    const ticket = fixture.keyFile('ticket');
+    const gssapi = { gssapiAuthentication: true };
+    expect(await why(gssapi, { KRB5CCNAME: `FILE:${ticket}` })).toContain('there is a ticket');
+    expect(await why(gssapi, { KRB5CCNAME: `${ticket}-none` })).toBeNull();
+  });
+
+  test('only algorithms that ssh2 has not, of a host on the way, too', async () => {
+    const hop = settings(22, { originalHost: 'gate', ciphers: ['aegis@example'] });
+    expect(await why({ route: { hops: [hop], proxy: null } })).toMatch(/^for gate, Ciphers: /);
+  });
+
+  test('a failure that ssh would not have', () => {
+    const handshake = new ConnectError('protocol', 'x', {
+      cause: new Error('Handshake failed: no matching cipher'),
+    });
+    expect(whyAnother(handshake)).toMatch(/no algorithm/);
+    expect(whyAnother(new ConnectError('host-certificate', 'x'))).toMatch(/certificate/);
+    expect(whyAnother(new ConnectError('authentication', 'x'))).toBeNull();
+    expect(whyAnother(new Error('no matching'))).toBeNull();
+  });
+
+  test('the program is looked for as it would be started', async () => {
+    const bin = join(fixture.home, 'bin');
+    mkdirSync(bin);
+    writeFileSync(join(bin, 'ssh'), '', { mode: 0o755 });
+    writeFileSync(join(bin, 'plain'), '', { mode: 0o644 });
+    const has = (sshCommand: string | null) =>
+      hasProgram({ sshCommand }, { home: '/', environment: { PATH: `/no:${bin}` } });
+    expect(
+      await Promise.all([has(null), has('ssh -4'), has('plain'), has(`${bin}/ssh`), has('/ssh')]),
+    ).toEqual([true, true, false, true, false]);
+  });
+});
