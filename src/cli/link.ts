@@ -12,9 +12,10 @@ import { RecoveringClient } from '../recovery/client.js';
 import { type LinkStatus, Session } from '../recovery/session.js';
 import type { SftpClient } from '../sftp/client.js';
 import { type Connection, connect } from '../ssh/connection.js';
-import { ConnectError, needsPerson } from '../ssh/errors.js';
+import { ConnectError, LoginError, needsPerson } from '../ssh/errors.js';
 import { type Prompter, processSurroundings } from '../ssh/settings.js';
 import { DataChannels } from './data-channels.js';
+import { firstConnection } from './first-connection.js';
 import type { Job } from './ipc.js';
 import { openSftp } from './sftp.js';
 import { patience } from './wiring.js';
@@ -23,6 +24,11 @@ const log = logger('link');
 
 /** Milliseconds that the server has for a sign of life after this machine has slept. */
 const WAKE_PROBE = 5000;
+/**
+ * Milliseconds until a login that was accepted before, and is not now, is tried again: what it is looked up in may come
+ * up later than sshd. It makes fewer than five failures in ten minutes, for which fail2ban locks an address out.
+ */
+const REPEATED_LOGIN = 3 * 60_000;
 
 export interface LinkSettings {
   readonly job: Job;
@@ -66,12 +72,10 @@ export class Link implements BulkClients {
     this.#session = new Session(first, {
       open: (signal) => this.#reopen(signal, null),
       needsPerson: (error) => error instanceof ConnectError && needsPerson(error.kind),
+      repeatAfter: (error) => (error instanceof LoginError && error.isRepeat ? REPEATED_LOGIN : null),
       reconnect,
       reconnectMax,
-      longestWait: Math.min(
-        longestWait(patience(job.options)),
-        (job.autossh.longestPause ?? Number.POSITIVE_INFINITY) * 1000,
-      ),
+      longestWait: longestPause(job),
       clock,
       report,
     });
@@ -84,8 +88,16 @@ export class Link implements BulkClients {
     this.#listen(connection);
   }
 
-  /** Connects for the first time, for good or not at all. Rejects as `connect` and `openSftp` do. */
-  static async connect(prompter: Prompter, settings: LinkSettings): Promise<Link> {
+  /** Connects for the first time. Rejects as `connect` and `openSftp` do. */
+  static connect(prompter: Prompter, settings: LinkSettings): Promise<Link> {
+    const { job } = settings;
+    const { connectRetry, reconnectMax } = job.options;
+    const tell = (text: string) => prompter.info(text);
+    const retrying = connectRetry ? { max: reconnectMax, longestWait: longestPause(job), tell } : null;
+    return firstConnection(() => Link.#once(prompter, settings), retrying);
+  }
+
+  static async #once(prompter: Prompter, settings: LinkSettings): Promise<Link> {
     const { options, settings: server } = settings.job;
     const connection = await connect(server, prompter, processSurroundings(), settings.step);
     const channels = startChannels(connection, settings);
@@ -201,6 +213,12 @@ export class Link implements BulkClients {
     // Having slept is no reason to try what was given up.
     if (!this.#session.isGivenUp) this.#session.hurry();
   }
+}
+
+/** Milliseconds between two tries at most. */
+function longestPause({ options, autossh }: Job): number {
+  const given = autossh.longestPause ?? Number.POSITIVE_INFINITY;
+  return Math.min(longestWait(patience(options)), given * 1000);
 }
 
 /** Not a moment after the connection: what is copied first would have to do without. */

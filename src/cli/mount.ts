@@ -73,7 +73,8 @@ export async function mount(
   const resolved = await resolveTarget(args.target, parsed, processPlace(env));
   const { target, settings, note } = resolved;
   const { reconnectMax = autossh.reconnectMax ?? resolved.options.reconnectMax } = parsed.given;
-  const options = { ...resolved.options, reconnectMax };
+  const { connectRetry = autossh.connectRetry } = parsed.given;
+  const options = { ...resolved.options, reconnectMax, connectRetry };
   if (args.verbose) tell(printable(note));
 
   await clearPlace(args.mountpoint, env, uid, args.verbose ? tell : () => {});

@@ -17,6 +17,7 @@ import {
   parsePuttyTarget,
   readPuttySession,
   sessionOptions,
+  sessionWords,
 } from '../config/putty-store.js';
 import { optionsOf, type SshDump } from '../config/ssh-config.js';
 import { parseTarget, type RemoteTarget } from '../config/target.js';
@@ -101,13 +102,14 @@ async function resolveSession(
   place: Place,
 ): Promise<ResolvedTarget> {
   const { environment, home } = place.local;
-  const session = await readPuttySession(name, environment, home);
+  const saved = await readPuttySession(name, environment, home);
+  const isOtherWay = parsed.given.proxyJump !== undefined || parsed.given.proxyCommand !== undefined;
+  const session = isOtherWay ? { ...saved, proxy: null } : saved;
   const { host, proxy } = session;
   const given = { ...sessionOptions(session), ...parsed.given };
-  const isOtherWay = parsed.given.proxyJump !== undefined || parsed.given.proxyCommand !== undefined;
-  const isSocket = proxy?.kind === 'http' || proxy?.kind === 'socks';
+  const isSocket = proxy !== null && proxy.kind !== 'jump' && proxy.kind !== 'command';
   const typed = await proxyOf(parsed.given, place);
-  const first = typed ?? (isSocket && !isOtherWay ? proxy : null);
+  const first = typed ?? (isSocket ? proxy : null);
   const resolver = new Resolver(place, 'none', { ...parsed, given }, null, first);
   const destination = { user: null, host, port: null };
   const { options, settings, jumps } = resolver.understand(destination, given, null);
@@ -117,7 +119,12 @@ async function resolveSession(
     ...settings,
     route,
     configFile: 'none',
-    sshOptions: [...parsed.sshWords.map(spelled), `User=${user}`, `Port=${port}`],
+    sshOptions: [
+      ...parsed.sshWords.map(spelled),
+      ...sessionWords(session, parsed.given),
+      `User=${user}`,
+      `Port=${port}`,
+    ],
   };
   const target = { user, host, directory: encodeText(directory) };
   return { target, options, settings: full, note: `the PuTTY session ${name} is ${describeWay(full)}` };

@@ -24,10 +24,10 @@ function describeLink(link: LinkStatus, mountpoint: string, now: number): string
   const lines = [`${link.state} for ${formatDuration(now - link.since)}`];
   if (link.reason !== null) lines.push(`: ${printable(link.reason)}`);
   if (link.needsPerson) lines.push(`; it needs you: remora reconnect ${printable(mountpoint)}`);
-  else if (link.retryAt !== null) {
+  if (link.retryAt !== null) {
     const wait = Math.max(0, link.retryAt - now);
     lines.push(`; ${attempts}, the next in ${formatDuration(wait)}`);
-  } else if (link.attempts > 0) lines.push(`; ${attempts}`);
+  } else if (link.attempts > 0 && !link.needsPerson) lines.push(`; ${attempts}`);
   return lines.join('');
 }
 

@@ -1,12 +1,14 @@
 /**
- * What autossh's users have set in their environment (autossh(1)), as far as a mount can honour it. The gate time is
- * always kept: a first connection that fails is an error at once, whatever `AUTOSSH_GATETIME` says. There is no port
- * to monitor and no ssh to start, so `AUTOSSH_PORT`, `AUTOSSH_PATH`, `AUTOSSH_FIRST_POLL` and the like mean nothing.
+ * What autossh's users have set in their environment (autossh(1)), as far as a mount can honour it. A gate time in
+ * seconds means nothing, since a first connection has come about or failed, with no time between. There is no port to
+ * monitor and no ssh to start, so `AUTOSSH_PORT`, `AUTOSSH_PATH`, `AUTOSSH_FIRST_POLL` and the like mean nothing.
  */
 import { resolve } from 'node:path';
 import { OptionError } from './errors.js';
 
 export interface Autossh {
+  /** AUTOSSH_GATETIME of 0: a first connection that fails is tried again. */
+  readonly connectRetry: boolean;
   /** AUTOSSH_MAXSTART: failed tries in a row after which nothing more is tried. */
   readonly reconnectMax: number | null;
   /** AUTOSSH_POLL: the longest pause between two tries, in seconds. */
@@ -45,6 +47,7 @@ export function fromAutossh(
   };
   const file = (name: string) => (environment[name] ? resolve(directory, environment[name]) : null);
   return {
+    connectRetry: whole('AUTOSSH_GATETIME') === 0,
     reconnectMax: bound('AUTOSSH_MAXSTART'),
     longestPause: bound('AUTOSSH_POLL'),
     maxLifetime: bound('AUTOSSH_MAXLIFETIME'),

@@ -3,7 +3,7 @@ import { OptionError } from './errors.js';
 import { checkName } from './target.js';
 
 export interface ProxyAddress {
-  readonly kind: 'http' | 'socks' | 'socks4';
+  readonly kind: 'http' | 'socks' | 'socks4' | 'socks4a';
   /** Without the brackets of an IPv6 address. */
   readonly host: string;
   readonly port: number;
@@ -17,7 +17,7 @@ const SCHEMES: Readonly<Record<string, ProxyAddress['kind']>> = {
   socks5: 'socks',
   socks5h: 'socks',
   socks4: 'socks4',
-  socks4a: 'socks4',
+  socks4a: 'socks4a',
 };
 
 /**

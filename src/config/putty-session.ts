@@ -9,7 +9,7 @@ import { checkName } from './target.js';
 export type PuttyProxy =
   | { readonly kind: 'command'; readonly command: string }
   | {
-      readonly kind: 'http' | 'socks';
+      readonly kind: 'http' | 'socks' | 'socks4' | 'socks4a';
       readonly host: string;
       readonly port: number;
       readonly user: string | null;
@@ -28,6 +28,9 @@ export interface PuttySession {
   readonly compression: boolean;
   readonly proxy: PuttyProxy | null;
 }
+
+/** `ProxyDNS` where the proxy is to look names up; else that is left to what is usual with it, or done here. */
+const DNS_AT_PROXY = '2';
 
 /** The numbers of `ProxyMethod`. */
 const METHODS = [
@@ -125,6 +128,10 @@ function proxyOf(session: Values): PuttyProxy | null {
       return null;
     case 'HTTP':
       return { kind: 'http', ...server(8080), password: session.text('ProxyPassword') || null };
+    case 'SOCKS 4': {
+      const kind = session.text('ProxyDNS') === DNS_AT_PROXY ? 'socks4a' : 'socks4';
+      return { kind, ...server(1080), password: null };
+    }
     case 'SOCKS 5':
       return { kind: 'socks', ...server(1080), password: session.text('ProxyPassword') || null };
     case 'SSH':

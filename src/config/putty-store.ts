@@ -89,6 +89,17 @@ export function sessionOptions(session: FoundPuttySession): ParsedOptions['given
   };
 }
 
+/** What the ssh program is to be told of the session, as values of `-o`, where `given` does not say otherwise. */
+export function sessionWords(session: FoundPuttySession, given: ParsedOptions['given']): string[] {
+  const { identityFiles: [key] = [], proxyJump, proxyCommand } = sessionOptions(session);
+  return [
+    ...(key === undefined || given.identityFiles !== undefined ? [] : [`IdentityFile="${key}"`]),
+    ...(session.compression && given.compression === undefined ? ['Compression=yes'] : []),
+    ...(proxyJump ? [`ProxyJump=${proxyJump}`] : []),
+    ...(proxyCommand ? [`ProxyCommand=${proxyCommand}`] : []),
+  ];
+}
+
 async function firstThere(directories: readonly string[]): Promise<string> {
   for (const directory of directories) {
     const isThere = await access(directory).then(

@@ -30,7 +30,7 @@ export interface LinkStatus {
   readonly attempts: number;
   /** Milliseconds since the epoch; null while no further try is planned. */
   readonly retryAt: number | null;
-  /** Another try would fail like the last one: `remora reconnect` asks on the terminal. */
+  /** Another try would fail like the last one, or at least soon: `remora reconnect` asks on the terminal. */
   readonly needsPerson: boolean;
 }
 
@@ -39,6 +39,8 @@ export interface SessionSettings {
   open(signal: AbortSignal): Promise<SftpClient>;
   /** Would trying again only fail in the same way? */
   needsPerson(error: unknown): boolean;
+  /** Where it may not, after a long while: milliseconds until it is tried all the same. Null, as if left out: never. */
+  repeatAfter?(error: unknown): number | null;
   /** False: a lost session stays lost until somebody asks. */
   readonly reconnect: boolean;
   /** Tries in a row before nothing more is tried; 0: for ever. */
@@ -86,7 +88,7 @@ export class Session {
   #isHurried = false;
   /** Settles when no try is under way any more; never rejects. */
   #lastTry: Promise<void> = Promise.resolve();
-  /** Nothing brings the session back but a person. */
+  /** Nothing brings the session back soon but a person. */
   #isGivenUp = false;
 
   constructor(first: SftpClient, settings: SessionSettings) {
@@ -121,7 +123,7 @@ export class Session {
     return this.#outages + (this.#downSince === null ? 0 : now - this.#downSince);
   }
 
-  /** Nothing is tried any more until somebody asks for it. */
+  /** Nothing is tried any more until somebody asks for it, or not for a long while. */
   get isGivenUp(): boolean {
     return this.#isGivenUp;
   }
@@ -215,9 +217,11 @@ export class Session {
     this.#isGivenUp = false;
     this.#needsPerson = false;
     this.#attempts = 0;
-    const { open, reconnectMax, longestWait, needsPerson, random = Math.random } = this.#settings;
+    const { open, reconnectMax, longestWait, random = Math.random } = this.#settings;
+    let atLeast = 0;
     while (this.#isWanted) {
-      await this.#pause(waitBefore(this.#attempts + this.#flaps + 1, random(), longestWait));
+      const wait = waitBefore(this.#attempts + this.#flaps + 1, random(), longestWait);
+      await this.#pause(Math.max(wait, atLeast));
       if (!this.#isWanted) break;
       this.#setState('connecting', `try ${this.#attempts + 1}`);
       try {
@@ -226,17 +230,33 @@ export class Session {
         if (!this.#isWanted) break;
         this.#attempts += 1;
         this.#reason = error instanceof Error ? error.message : String(error);
-        this.#needsPerson = needsPerson(error);
-        const isLast = this.#needsPerson || (reconnectMax > 0 && this.#attempts >= reconnectMax);
-        this.#isGivenUp = isLast;
+        const repeat = this.#judge(error);
+        const isLast = repeat === null || (reconnectMax > 0 && this.#attempts >= reconnectMax);
+        if (isLast) this.#isGivenUp = true;
         this.#setState('offline', this.#reason);
+        if (isLast && repeat !== null) {
+          const how = `given up after ${this.#attempts} tries: remora reconnect tries again`;
+          this.#settings.report(`${this.#reason}; ${how}`);
+        }
         if (isLast) break;
+        atLeast = repeat;
       }
     }
     this.#isRecovering = false;
-    if (!this.#isGivenUp) return;
-    const how = this.#needsPerson ? 'that needs a person' : `given up after ${this.#attempts} tries`;
-    this.#settings.report(`${this.#reason}; ${how}: remora reconnect tries again`);
+  }
+
+  /** Milliseconds until another try makes sense, at least; null for never. */
+  #judge(error: unknown): number | null {
+    const wasNeeded = this.#needsPerson;
+    this.#needsPerson = this.#settings.needsPerson(error);
+    this.#isGivenUp = this.#needsPerson;
+    if (!this.#needsPerson) return 0;
+    const repeat = this.#settings.repeatAfter?.(error) ?? null;
+    const also = repeat === null ? '' : `, and so does this process every ${repeat / 1000} s`;
+    if (!wasNeeded) {
+      this.#settings.report(`${this.#reason}; that needs a person: remora reconnect tries again${also}`);
+    }
+    return repeat;
   }
 
   get #isWanted(): boolean {

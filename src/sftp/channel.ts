@@ -55,9 +55,10 @@ export class SftpChannel {
     this.#deadline =
       requestTimeout === undefined ? null : new Deadline(this.#pending, requestTimeout, clock, expired);
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
-    stream.on('error', (error: Error) =>
-      this.#lose(`the connection failed: ${error.message}`, 'ended', error),
-    );
+    stream.on('error', (error: Error) => {
+      this.#takeRest();
+      this.#lose(`the connection failed: ${error.message}`, 'ended', error);
+    });
     stream.on('end', () => {
       this.#ended();
       // A stream that stays open in our direction would never close by itself.
@@ -65,7 +66,9 @@ export class SftpChannel {
     });
     stream.on('close', () => this.#ended());
     // A channel may have ended before it was handed over; it emits nothing any more.
-    if (stream.destroyed || !stream.readable) this.#ended();
+    if (!stream.destroyed && stream.readable) return;
+    this.#takeRest();
+    this.#ended();
   }
 
   get state(): ChannelState {
@@ -148,6 +151,16 @@ export class SftpChannel {
       this.#lose(`the server broke the protocol: ${reason}`, 'protocol', error);
       this.#stream.destroy();
     }
+  }
+
+  /** What was read by a stream that has failed since may be the text that says why. */
+  #takeRest(): void {
+    if (this.#state !== 'greeting') return;
+    // Whether reading tells these, too, depends on how it failed.
+    this.#stream.removeAllListeners('data');
+    const rest: unknown = this.#stream.read();
+    if (Buffer.isBuffer(rest)) this.#receive(rest);
+    if (this.#start !== '') this.#ended();
   }
 
   /** False while the stream holds text; a whole line of it ends the session. */

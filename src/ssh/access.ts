@@ -9,18 +9,15 @@
  * up could not take back what waits in them.
  */
 import type { AnyAuthMethod } from 'ssh2';
-import { logger } from '../base/log.js';
-import { printable } from '../base/printable.js';
 import { Authentication, type Login } from './authentication.js';
 import { Deadline, pausing } from './deadline.js';
 import { ConnectError, describeServer } from './errors.js';
 import { HostKeys } from './host-keys.js';
+import { mute } from './mute.js';
 import { reach } from './reach.js';
 import { Replay } from './replay.js';
 import type { ConnectSettings, Prompter, Surroundings } from './settings.js';
 import { Ssh2Connection } from './ssh2-connection.js';
-
-const log = logger('ssh');
 
 /** What differs between logins. */
 interface Way {
@@ -146,11 +143,3 @@ export class Access {
     }
   }
 }
-
-/** What the server says where nobody listens goes to the debug log. */
-const mute: Prompter = {
-  interactive: false,
-  secret: () => Promise.reject(new Error('nobody to ask')),
-  confirm: () => Promise.reject(new Error('nobody to ask')),
-  info: (message) => log('%s', printable(message)),
-};

@@ -14,7 +14,7 @@ import { logger } from '../base/log.js';
 import { printable } from '../base/printable.js';
 import { agentKeys, agentSocket, SingleKeyAgent } from './agents.js';
 import { acceptsKey } from './algorithms.js';
-import { ConnectError, describeServer } from './errors.js';
+import { type ConnectError, describeServer, LoginError } from './errors.js';
 import { KeyFormatError } from './foreign-key.js';
 import { defaultKeyFiles, type Identity, type KeyProblem, loadIdentity } from './key-files.js';
 import { type ConnectSettings, expandHome, type Prompter, type Surroundings } from './settings.js';
@@ -335,20 +335,8 @@ export class Authentication implements Login {
     return new LoginError(
       this.#problems.length > 0 && !this.#attempted.has('password') ? 'key-file' : 'authentication',
       parts.join('; '),
-      this.#accepted,
+      { accepted: this.#accepted, isRepeat: this.#former !== null && !this.#severalFactors },
     );
-  }
-}
-
-/** Everything was tried. */
-export class LoginError extends ConnectError {
-  /** What the server would have taken. */
-  readonly accepted: readonly string[];
-
-  constructor(kind: 'key-file' | 'authentication', message: string, accepted: readonly string[]) {
-    super(kind, message);
-    this.name = 'LoginError';
-    this.accepted = accepted;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * What only the `ssh` program can log in with, or check a host key by: certificates, keys on security tokens, libraries
- * and programs that know keys. The embedded transport would pass over them, so this is asked before it is chosen.
+ * Keys that only the `ssh` program can log in with: certified ones, and those on security tokens. The embedded
+ * transport would pass over them, so this is asked before it is chosen.
  */
 import { access } from 'node:fs/promises';
 import { agentBlobs, agentSocket } from './agents.js';
@@ -20,13 +20,7 @@ export interface Credential {
 
 export type KeySettings = Pick<
   ConnectSettings,
-  | 'pkcs11Provider'
-  | 'revokedHostKeys'
-  | 'knownHostsCommand'
-  | 'certificateFiles'
-  | 'identityFiles'
-  | 'identitiesOnly'
-  | 'identityAgent'
+  'preferredAuthentications' | 'certificateFiles' | 'identityFiles' | 'identitiesOnly' | 'identityAgent'
 >;
 
 /**
@@ -43,20 +37,9 @@ export function beyondReason(credentials: readonly Credential[]): string | null 
   return token === undefined ? null : `${token.name} is on a security token`;
 }
 
-/** Why the keys that `settings` speak of need the `ssh` program, in half a sentence, or null. */
-export async function needsOpenSsh(
-  settings: KeySettings,
-  surroundings: Surroundings,
-): Promise<string | null> {
-  const { pkcs11Provider, revokedHostKeys, knownHostsCommand } = settings;
-  const words = {
-    PKCS11Provider: pkcs11Provider,
-    RevokedHostKeys: revokedHostKeys,
-    KnownHostsCommand: knownHostsCommand,
-  };
-  for (const [word, value] of Object.entries(words)) {
-    if (value !== null && value.toLowerCase() !== 'none') return `${word} is ${value}`;
-  }
+/** Why the keys that are at hand for `settings` need the `ssh` program, in half a sentence, or null. */
+export async function whyByKeys(settings: KeySettings, surroundings: Surroundings): Promise<string | null> {
+  if (!settings.preferredAuthentications.includes('publickey')) return null;
   return beyondReason([
     ...(await credentialsOfFiles(settings, surroundings)),
     ...(await credentialsOfAgent(settings, surroundings)),

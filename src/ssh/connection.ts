@@ -65,7 +65,8 @@ export async function connect(
   const bySsh2 = async () => (await Access.first(settings, surroundings)).enter(prompter);
   if (transport === 'openssh') {
     if (knowsWay(settings)) return byProgram();
-    throw new ConnectError('unreachable', 'the ssh program knows no proxy but a ProxyCommand: use that');
+    const remedy = 'give the first of them a ProxyCommand in ssh_config, or use -o transport=ssh2';
+    throw new ConnectError('protocol', `the ssh program cannot take a proxy to its hops: ${remedy}`);
   }
   const isChoice = transport === 'auto' && knowsWay(settings) && (await hasProgram(settings, surroundings));
   if (!isChoice) return bySsh2();

@@ -30,6 +30,25 @@ export class ConnectError extends Error {
   }
 }
 
+/** Everything was tried, and nobody was let in. */
+export class LoginError extends ConnectError {
+  /** What the server would have taken; null where it has not said. */
+  readonly accepted: readonly string[] | null;
+  /** What it took before was among it: the server may not be ready again, and take it later. */
+  readonly isRepeat: boolean;
+
+  constructor(
+    kind: 'key-file' | 'authentication',
+    message: string,
+    { accepted, isRepeat }: Pick<LoginError, 'accepted' | 'isRepeat'>,
+  ) {
+    super(kind, message);
+    this.name = 'LoginError';
+    this.accepted = accepted;
+    this.isRepeat = isRepeat;
+  }
+}
+
 const FOR_A_PERSON: ReadonlySet<ConnectErrorKind> = new Set([
   'host-key-unknown',
   'host-key-changed',
@@ -42,6 +61,19 @@ const FOR_A_PERSON: ReadonlySet<ConnectErrorKind> = new Set([
 /** Whether only a person can mend it: another try would fail in the same way, or look like an attack. */
 export function needsPerson(kind: ConnectErrorKind): boolean {
   return FOR_A_PERSON.has(kind);
+}
+
+const OF_THE_NETWORK: ReadonlySet<ConnectErrorKind> = new Set([
+  'resolve',
+  'refused',
+  'unreachable',
+  'timeout',
+  'lost',
+]);
+
+/** Whether it may be otherwise as soon as the network, or the server, is up. */
+export function isOfNetwork(kind: ConnectErrorKind): boolean {
+  return OF_THE_NETWORK.has(kind);
 }
 
 /** How far a connection has come; the same failure means different things at different times. */

@@ -116,6 +116,14 @@ async function understand(path: string, contents: Buffer): Promise<KeyContents> 
   return parsed.isPrivateKey() ? { kind: 'open', key: parsed } : { kind: 'public', publicKey: parsed };
 }
 
+/** Whose format a private key has that OpenSSH cannot read; null for one that it can, or that is no key. */
+export async function foreignFormat(path: string): Promise<'PuTTY' | 'Dropbear' | 'missing' | null> {
+  const file = await readKeyFile(path).catch(() => 'missing' as const);
+  if (file === null || file === 'missing') return file;
+  if (isPuttyKey(file.contents)) return 'PuTTY';
+  return isDropbearKey(file.contents) ? 'Dropbear' : null;
+}
+
 async function puttyKey(contents: Buffer): Promise<KeyContents> {
   const file = parsePuttyKey(contents);
   const unlock = (passphrase: string) => openPuttyKey(file, passphrase);

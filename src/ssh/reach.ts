@@ -1,18 +1,18 @@
 /** From a route to the bytes of one SSH server: straight, through a proxy, or through the host before it. */
 import { printable } from '../base/printable.js';
 import type { Carrier } from './carrier.js';
-import { dial } from './dial.js';
+import { type DialSettings, dial } from './dial.js';
 import { ConnectError, describeServer, explain } from './errors.js';
 import { Incoming } from './incoming.js';
 import { runCommand } from './proxy/command.js';
 import { tunnelHttp } from './proxy/http.js';
-import { tunnelSocks4, tunnelSocks5 } from './proxy/socks.js';
+import { tunnelSocks4, tunnelSocks4a, tunnelSocks5 } from './proxy/socks.js';
 import { Relay } from './relay.js';
-import type { Route } from './route.js';
+import type { SocketProxy } from './route.js';
 import type { ConnectSettings, Surroundings } from './settings.js';
 import type { Ssh2Connection } from './ssh2-connection.js';
 
-const TUNNELS = { http: tunnelHttp, socks: tunnelSocks5, socks4: tunnelSocks4 };
+const TUNNELS = { http: tunnelHttp, socks: tunnelSocks5, socks4: tunnelSocks4, socks4a: tunnelSocks4a };
 
 /**
  * @param address of the host, or its name
@@ -53,9 +53,13 @@ async function overHop(hop: Ssh2Connection, host: string, port: number): Promise
   return { stream: relay, incoming, address: null, abandon };
 }
 
-async function overProxy(
-  proxy: Exclude<Route['proxy'], null | { kind: 'command' }>,
-  settings: ConnectSettings,
+/**
+ * A tunnel through a proxy to the host of `settings`.
+ * @throws ConnectError, or why `signal` aborted
+ */
+export async function overProxy(
+  proxy: SocketProxy,
+  settings: DialSettings & Pick<ConnectSettings, 'host' | 'port'>,
   signal: AbortSignal,
 ): Promise<Carrier> {
   const { host, port } = settings;

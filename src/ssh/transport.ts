@@ -6,9 +6,10 @@
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { missingAlgorithms } from './algorithms.js';
-import { needsOpenSsh } from './certificates.js';
+import { whyByKeys } from './certificates.js';
 import { ConnectError } from './errors.js';
 import { splitCommand } from './openssh/command.js';
+import { foreignKey } from './openssh/keys.js';
 import type { ConnectSettings, Surroundings } from './settings.js';
 
 /** Why `settings` take the ssh program, in half a sentence ("because …"); null where they do not. */
@@ -17,22 +18,33 @@ export async function whyOpenSsh(
   surroundings: Surroundings,
 ): Promise<string | null> {
   if (settings.sshCommand !== null) return 'ssh_command is given';
-  for (const each of [settings, ...settings.route.hops]) {
+  const hosts = [settings, ...settings.route.hops];
+  const foreign = await Promise.all(hosts.map((each) => foreignKey(each, surroundings)));
+  const hasReadableKeys = foreign.every((key) => key === null);
+  for (const each of hosts) {
     const reason =
-      (await whyByWord(each, surroundings)) ??
+      whyForSafety(each) ??
       missingAlgorithms(each) ??
-      (await needsOpenSsh(each, surroundings));
+      // It could not log in with the key that was named, so other ways to log in do not count.
+      (hasReadableKeys
+        ? ((await whyByWord(each, surroundings)) ?? (await whyByKeys(each, surroundings)))
+        : null);
     if (reason !== null) return each === settings ? reason : `for ${each.originalHost}, ${reason}`;
   }
   return null;
+}
+
+/** What a host key is to be checked by, which the other transport would pass over. */
+function whyForSafety({ knownHostsCommand, revokedHostKeys }: ConnectSettings): string | null {
+  if (isGiven(knownHostsCommand)) return 'KnownHostsCommand is given';
+  return isGiven(revokedHostKeys) ? 'RevokedHostKeys is given' : null;
 }
 
 async function whyByWord(settings: ConnectSettings, { environment }: Surroundings): Promise<string | null> {
   const { controlPath, controlMaster } = settings;
   if (controlPath !== null && controlMaster !== 'no') return `ControlMaster is ${controlMaster}`;
   if (controlPath !== null && (await isThere(controlPath))) return `ControlPath ${controlPath} is there`;
-  if (settings.knownHostsCommand !== null) return 'KnownHostsCommand is given';
-  if (settings.revokedHostKeys !== null) return 'RevokedHostKeys is given';
+  if (isGiven(settings.pkcs11Provider)) return 'PKCS11Provider is given';
   if (settings.hostbasedAuthentication) return 'HostbasedAuthentication is on';
   if (settings.gssapiAuthentication && (await hasTicket(environment))) {
     return 'GSSAPIAuthentication is on and there is a ticket';
@@ -40,9 +52,13 @@ async function whyByWord(settings: ConnectSettings, { environment }: Surrounding
   return null;
 }
 
-/** Whether the ssh program would take the way that `settings` want; of a proxy that is spoken to by us it knows nothing. */
-export function knowsWay({ route: { proxy } }: Pick<ConnectSettings, 'route'>): boolean {
-  return proxy === null || proxy.kind === 'command';
+function isGiven(value: string | null): boolean {
+  return value !== null && value.toLowerCase() !== 'none';
+}
+
+/** Whether the ssh program can take the way that `settings` want; of its own hops it can tell none of our proxies. */
+export function knowsWay({ route: { hops, proxy } }: Pick<ConnectSettings, 'route'>): boolean {
+  return hops.length === 0 || proxy === null || proxy.kind === 'command';
 }
 
 /** Why a failure of ssh2 would not be one of the ssh program; null where it would. */

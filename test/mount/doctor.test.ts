@@ -232,6 +232,18 @@ describe('keys', () => {
   });
 });
 
+it('sees as much through the ssh program', async () => {
+  const program = ['-o', 'transport=openssh'];
+  const well = await visit(strict, program);
+  expect(well).toMatchObject({ code: 0, cause: null });
+  expect(well.findings.find(({ id }) => id === 'login')?.what).toMatch(/is let in, through the ssh program/);
+  const key = await makeKey(scope, 'unknown');
+  const args = [at(strict), ...(await keyless(strict, '-i', key)), ...program];
+  expectCause(await diagnose(args), 'key-refused', /^ssh-copy-id -p \d+ -i \S+unknown\.pub /);
+  const guess = [at(strict), ...(await keyless(strict, '-o', 'password_stdin')), ...program];
+  expectCause(await diagnose(guess, { input: 'wrong\n' }), 'password', /^on the server: sudo passwd /);
+});
+
 describe('accounts', () => {
   it('with another password', async () => {
     const args = [at(strict), ...(await keyless(strict, '-o', 'password_stdin'))];

@@ -141,6 +141,28 @@ describe('what plink has saved', () => {
     return run('plink', command, { env: { HOME: home }, input });
   };
 
+  it('is for the ssh program, too, with a key that it can read', async () => {
+    const server = await Sshd.start(scope, { config: [`AuthorizedKeysFile ${authorized}`] });
+    const key = await baseKey('ed25519');
+    const known = `UserKnownHostsFile=${server.knownHosts},GlobalKnownHostsFile=none,BatchMode=yes`;
+    const mount = async () => {
+      const mountpoint = await remora.mountpoint();
+      const args = [`putty:${NAME}:${disk}`, mountpoint, '-o', `transport=openssh,${known}`];
+      const finished = await remora.run(args, { env: { PUTTYDIR: join(home, '.putty') } });
+      return { ...finished, mountpoint };
+    };
+    await session(server, key);
+    const refused = await mount();
+    expect(refused.code).toBe(41);
+    expect(refused.stderr).toContain(`convert it: puttygen '${key}' -O private-openssh -o '`);
+    const readable = join(scope.directory, 'readable by ssh');
+    await must('puttygen', [key, '-O', 'private-openssh', '-o', readable]);
+    await session(server, readable);
+    const finished = await mount();
+    expect(finished).toMatchObject({ code: 0, stderr: '' });
+    await (await remora.adopt(finished.mountpoint)).unmount();
+  });
+
   it.each(KEY_TYPES)('logs in where plink does, and knows its host key, %s', async (type) => {
     const hostKey = join(scope.directory, `host-${type}`);
     await must('ssh-keygen', ['-q', '-t', type, '-N', '', '-f', hostKey]);
@@ -214,6 +236,27 @@ describe('the source putty:session:dir', () => {
     expect(given.settings).toMatchObject({ user: 'eve', port: 23, identityFiles: ['/other'] });
   });
 
+  it('is told to ssh as far as ssh can have it', async () => {
+    const options = async (values: Readonly<Record<string, string>>, ...given: string[]) =>
+      (await resolved(values, ...given)).settings.sshOptions;
+    const jump = { ProxyMethod: '6', ProxyHost: 'gate', Compression: '1', PortNumber: '2200' };
+    expect(await options(jump)).toEqual([
+      'IdentityFile="/keys/50%%.ppk"',
+      'Compression=yes',
+      'ProxyJump=gate:22',
+      'User=bob',
+      'Port=2200',
+    ]);
+    const command = { ProxyMethod: '5', ProxyTelnetCommand: 'nc %host %port', Compression: '1' };
+    expect(await options(command, 'IdentityFile=/k,compression=no')).toEqual([
+      'IdentityFile=/k',
+      'Compression=no',
+      'ProxyCommand=nc %h %p',
+      'User=bob',
+      'Port=22',
+    ]);
+  });
+
   it('goes through its proxy, unless another way is given', async () => {
     const proxy = { ProxyMethod: '3', ProxyHost: 'gate', ProxyPort: '3128', ProxyPassword: 'secret' };
     const found = await resolved(proxy);
@@ -225,6 +268,8 @@ describe('the source putty:session:dir', () => {
     const { route } = (await resolved(proxy, 'ProxyCommand=nc %h %p')).settings;
     expect(route.proxy).toEqual({ kind: 'command', command: 'nc %h %p' });
     expect((await resolved(proxy, 'ProxyJump=none')).settings.route).toEqual({ hops: [], proxy: null });
+    const other = await resolved({ ...proxy, ProxyMethod: '6' }, 'ProxyCommand=nc %h %p');
+    expect(other.settings.route).toEqual({ hops: [], proxy: { kind: 'command', command: 'nc %h %p' } });
     const jump = await resolved({ ...proxy, ProxyMethod: '6', ProxyPort: '2222', ProxyUsername: 'carl' });
     expect(jump.settings.route.hops).toMatchObject([{ host: 'gate', port: 2222, user: 'carl' }]);
     expect(jump.settings.route.proxy).toBeNull();

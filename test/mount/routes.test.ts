@@ -7,7 +7,8 @@ import { descendants, endProcesses } from '../support/processes.js';
 import { type Mounted, Remora } from '../support/remora.js';
 import { must, run, start, until } from '../support/run.js';
 import { Scope } from '../support/scope.js';
-import { accepts, freePort, Sshd } from '../support/sshd.js';
+import { makeKey } from '../support/server.js';
+import { accepts, freePort, Sshd, type SshdOptions } from '../support/sshd.js';
 import { isRoot } from '../support/user.js';
 
 let scope: Scope;
@@ -28,11 +29,15 @@ afterAll(async () => {
 
 /** A program of this scope that is there once `port` accepts connections. */
 async function service(program: string, args: readonly string[], port: number): Promise<ChildProcess> {
-  const child = start(program, args, { env: scope.environment });
+  let child = start(program, args, { env: scope.environment });
   scope.defer(program, async () => {
     if (child.pid !== undefined) await endProcesses([child.pid]);
   });
-  await until(`${program} to listen`, () => accepts(port));
+  await until(`${program} to listen`, async () => {
+    // Somebody's outgoing connection may have the port for a moment.
+    if (child.exitCode !== null) child = start(program, args, { env: scope.environment });
+    return accepts(port);
+  });
   return child;
 }
 
@@ -52,6 +57,8 @@ async function restartable(program: string, args: readonly string[], port: numbe
 }
 
 let configurations = 0;
+
+const named = ({ host, port, user, knownHosts }: Sshd) => ({ host, port, user, knownHosts });
 
 async function tinyproxy(...lines: string[]): Promise<Restartable> {
   const port = await freePort();
@@ -122,6 +129,59 @@ describe('an HTTP proxy', () => {
   });
 });
 
+/** A server that takes a certificate of its login key, and nothing else. */
+async function certified(options: SshdOptions = {}): Promise<Sshd> {
+  const authority = await makeKey(scope, `authority-${++configurations}`);
+  const only = [`TrustedUserCAKeys ${authority}.pub`, 'AuthorizedKeysFile none', 'PasswordAuthentication no'];
+  const server = await Sshd.start(scope, { ...options, config: only });
+  await must('ssh-keygen', ['-q', '-s', authority, '-I', 'me', '-n', server.user, `${server.keyFile}.pub`]);
+  return server;
+}
+
+describe('the ssh program through a proxy of ours', () => {
+  /** Command lines and environments of all that a mount has started. */
+  async function shown(mounted: Mounted): Promise<string> {
+    const files = (await descendants(mounted.pid)).flatMap((pid) => [
+      `/proc/${pid}/cmdline`,
+      `/proc/${pid}/environ`,
+    ]);
+    return (await Promise.all(files.map((file) => readFile(file, 'latin1').catch(() => '')))).join('\n');
+  }
+
+  it('HTTP with a user and a password, which nobody sees, for a certificate', async () => {
+    const server = await certified();
+    const proxy = await tinyproxy('BasicAuth bob secret');
+    const options = [`http_proxy=bob:secret@127.0.0.1:${proxy.port}`];
+    const mounted = await remora.mount(server, disk, { options });
+    const seen = await shown(mounted);
+    expect(seen).toMatch(/relay-program\.js/);
+    expect(seen).not.toContain('secret');
+    await survives(mounted, () => proxy.restart());
+    await mounted.unmount();
+    const ended = await until('no relay to be left', async () => !(await shown(mounted)).includes('relay'));
+    expect(ended).toBe(true);
+  });
+
+  it('SOCKS', async () => {
+    const { port } = await socksProxy();
+    const options = [`socks_proxy=127.0.0.1:${port}`, 'transport=openssh'];
+    const mounted = await remora.mount(sshd, disk, { options });
+    expect((await readFile(join(mounted.directory, 'big'))).length).toBe(128 << 20);
+    await mounted.unmount();
+  });
+
+  it('fails as the built-in transport does', async () => {
+    const proxy = await tinyproxy('BasicAuth bob secret');
+    const at = `127.0.0.1:${proxy.port}`;
+    const closed = `127.0.0.1:${await freePort()}`;
+    for (const options of [[`http_proxy=${at}`], [`http_proxy=bob:wrong@${at}`], [`http_proxy=${closed}`]]) {
+      const texts = [await refusal(options), await refusal([...options, 'transport=openssh'])];
+      expect(texts[1]).toBe(texts[0]);
+      expect(texts[1]).toContain('through the HTTP proxy');
+    }
+  });
+});
+
 describe('a ProxyCommand', () => {
   const ways: readonly (readonly [string, (proxy: number) => string])[] = [
     ['nc', () => 'nc %h %p'],
@@ -151,14 +211,22 @@ describe('a ProxyCommand', () => {
   });
 });
 
-it('a SOCKS proxy, versions 5 and 4a: that of ssh -D', async () => {
+/** That of ssh -D. */
+async function socksProxy(): Promise<Restartable> {
   const hop = await Sshd.start(scope);
   const port = await freePort();
   const known = ['-o', `UserKnownHostsFile=${hop.knownHosts}`, '-i', hop.keyFile, '-F', 'none'];
   const to = ['-p', `${hop.port}`, `${hop.user}@${hop.host}`];
-  const proxy = await restartable('ssh', ['-N', '-D', `127.0.0.1:${port}`, ...known, ...to], port);
-  const old = await remora.mount(sshd, disk, { options: [`socks_proxy=socks4a://127.0.0.1:${port}`] });
-  await old.unmount();
+  return restartable('ssh', ['-N', '-D', `127.0.0.1:${port}`, ...known, ...to], port);
+}
+
+it('a SOCKS proxy, versions 5, 4 and 4a', async () => {
+  const proxy = await socksProxy();
+  const { port } = proxy;
+  for (const scheme of ['socks4', 'socks4a']) {
+    const options = [`socks_proxy=${scheme}://127.0.0.1:${port}`];
+    await (await remora.mount(sshd, disk, { options })).unmount();
+  }
   const mounted = await remora.mount(sshd, disk, { options: [`socks_proxy=127.0.0.1:${port}`] });
   await survives(mounted, () => proxy.restart());
   await mounted.unmount();
@@ -186,11 +254,11 @@ it('a tunnel that autossh keeps', async () => {
 describe.runIf(isRoot)('hops', () => {
   let hop: Sshd;
   let inner: Sshd;
+  const id = Math.random().toString(36).slice(2, 8);
+  const namespace = `remora-${id}`;
 
   /** The hop stands in a network of its own, on whose loopback alone the server listens. */
   beforeAll(async () => {
-    const id = Math.random().toString(36).slice(2, 8);
-    const namespace = `remora-${id}`;
     const [a, b] = [200 + (Date.now() % 50), Date.now() % 250];
     await must('ip', ['netns', 'add', namespace]);
     scope.defer('network', () => must('ip', ['netns', 'del', namespace]).then(() => {}));
@@ -214,7 +282,7 @@ describe.runIf(isRoot)('hops', () => {
     inner = await Sshd.start(scope, { network: { namespace, address: '127.0.0.1' } });
   });
 
-  async function configuration(last: Sshd, known = hop.knownHosts): Promise<string> {
+  async function configuration(last: Sshd, known = hop.knownHosts, first = hop): Promise<string> {
     const file = join(scope.directory, `ssh-config-${++configurations}`);
     const host = (name: string, server: Sshd, knownHosts: string) => `Host ${name}
       HostName ${server.host}
@@ -229,12 +297,26 @@ describe.runIf(isRoot)('hops', () => {
     const hosts = [
       `${host('inner', last, last.knownHosts)} ProxyJump hop`,
       `${host('far', last, last.knownHosts)} ProxyJump hop,middle`,
-      host('hop', hop, known),
+      host('hop', first, known),
       host('middle', inner, inner.knownHosts),
     ];
     await writeFile(file, hosts.join('\n'));
     return file;
   }
+
+  it('one that takes a certificate only is for the ssh program', async () => {
+    const gate = await certified({ network: { namespace, address: hop.host } });
+    const file = await configuration(inner, gate.knownHosts, gate);
+    const mountpoint = await remora.mountpoint();
+    const finished = await remora.run([`inner:${disk}`, mountpoint, '-F', file, '-v']);
+    expect(finished).toMatchObject({ code: 0 });
+    expect(finished.stderr).toContain(
+      `using the ssh program, since for hop, ${gate.keyFile}-cert.pub is a certificate`,
+    );
+    const mounted = await remora.adopt(mountpoint);
+    await survives(mounted, async () => endProcesses(await gate.sessions(), 'SIGKILL'));
+    await mounted.unmount();
+  });
 
   async function mount(name: string, file: string): Promise<Mounted> {
     const mountpoint = await remora.mountpoint();
@@ -281,6 +363,58 @@ describe("autossh's variables", () => {
     await mounted.ended();
     expect(await stat(files.pid).catch(() => null)).toBeNull();
     expect(await readFile(files.log, 'utf8')).toContain('unmounting after 4 s (AUTOSSH_MAXLIFETIME)');
+  });
+
+  describe('a gate time of 0', () => {
+    /** A mount of a server that is not there yet, when it has said so. */
+    async function waiting(server: Sshd, env: Readonly<Record<string, string>> = {}) {
+      const mountpoint = await remora.mountpoint();
+      const [node, main] = remora.program;
+      const source = `${server.user}@${server.host}:${disk}`;
+      const args = [main, source, mountpoint, ...(await remora.login(server))];
+      const child = start(node, args, { env: { ...remora.environment, AUTOSSH_GATETIME: '0', ...env } });
+      let said = '';
+      child.stderr?.on('data', (data: Buffer) => {
+        said += data.toString();
+      });
+      await until('it to say so', async () => said.includes('\n'));
+      expect(said).toMatch(/^remora: .* refuses the connection.*; trying again until it works\n$/);
+      const ended = () => until('the command to end', async () => child.exitCode !== null);
+      return { mountpoint, child, ended, said: () => said };
+    }
+
+    it('waits for a server that comes up later', async () => {
+      const server = await Sshd.start(scope);
+      await server.halt();
+      const { mountpoint, child, ended, said } = await waiting(server);
+      await server.resume();
+      await ended();
+      expect({ code: child.exitCode, lines: said().split('\n').length }).toEqual({ code: 0, lines: 2 });
+      await (await remora.adopt(mountpoint)).unmount();
+    });
+
+    it('ends with Ctrl-C, or after as many starts as allowed', async () => {
+      const server = await Sshd.start(scope);
+      await server.halt();
+      const interrupted = await waiting(server);
+      interrupted.child.kill('SIGINT');
+      await interrupted.ended();
+      expect(interrupted.child.exitCode).toBe(130);
+      const limited = await waiting(server, { AUTOSSH_MAXSTART: '2' });
+      await limited.ended();
+      expect(limited.child.exitCode).toBe(21);
+      expect(limited.said()).toMatch(/given up after 2 tries/);
+    });
+
+    it('does not try again what the server refuses', async () => {
+      const keyFile = await makeKey(scope, 'stranger');
+      const server = { ...named(sshd), keyFile };
+      const args = [`${sshd.user}@${sshd.host}:${disk}`, await remora.mountpoint()];
+      const options = ['-o', 'connect_retry,IdentityAgent=none'];
+      const finished = await remora.run([...args, ...(await remora.login(server)), ...options]);
+      expect(finished.code).toBe(40);
+      expect(finished.stderr).toMatch(/^remora: permission denied: [^\n]*\n$/);
+    });
   });
 
   it('a number of starts, after which it is given up', async () => {

@@ -42,6 +42,10 @@ async function programs(pid: number): Promise<readonly { readonly pid: number; r
   return below.filter(({ line }) => /^(\S*\/)?ssh /.test(line));
 }
 
+const BY_PROGRAM = { options: ['transport=openssh'] };
+
+const named = ({ host, port, user, knownHosts }: Sshd) => ({ host, port, user, knownHosts });
+
 const digest = (data: Buffer) => createHash('sha256').update(data).digest('hex');
 
 describe('the ssh program', () => {
@@ -118,12 +122,8 @@ describe('why it does not connect, in one sentence', () => {
       'transport=openssh,IdentityAgent=none',
     ];
     const others = options.flatMap((option) => ['-o', option]);
-    const finished = await remora.run([
-      `${sshd.user}@${sshd.host}:${disk}`,
-      await remora.mountpoint(),
-      ...args,
-      ...others,
-    ]);
+    const source = `${sshd.user}@${sshd.host}:${disk}`;
+    const finished = await remora.run([source, await remora.mountpoint(), ...args, ...others]);
     expect(finished.stderr.split('\n'), finished.stderr).toHaveLength(2);
     expect(await mountsBelow(scope.directory)).toEqual([]);
     return finished;
@@ -137,20 +137,94 @@ describe('why it does not connect, in one sentence', () => {
     const finished = await attempt([], { knownHosts: known });
     expect(finished.code).toBe(31);
     expect(finished.stderr).toMatch(
-      /^remora: the host key of 127\.0\.0\.1 port \d+ is another than the known one \(\S+changed:1\): .*ssh-keygen -f '\S+' -R '\S+' forgets the old key \(see: remora doctor \S+, host-key\)\n$/,
+      /^remora: the host key of 127\.0\.0\.1 port \d+ is another than the known one \(\S+changed:1\): .*ssh-keygen -f '\S+' -R '\S+' forgets the old key \(see: remora doctor .*, host-key\)\n$/,
     );
   });
 
   it('a key that the server does not know', async () => {
     const finished = await attempt([], { keyFile: await makeKey(scope, 'stranger') });
     expect(finished.code, finished.stderr).toBe(40);
-    expect(finished.stderr).toContain('Permission denied');
+    expect(finished.stderr).toMatch(
+      /^remora: permission denied: \S+ may not log in to 127\.0\.0\.1 port \d+; the server accepts publickey, password; there is nobody to ask for a password \(see: remora doctor .*, login\)\n$/,
+    );
+  });
+
+  it('a key that others can read, or that is not there', async () => {
+    const exposed = join(scope.directory, 'exposed');
+    await writeFile(exposed, await readFile(sshd.keyFile), { mode: 0o644 });
+    const finished = await attempt([], { keyFile: exposed });
+    expect(finished.code, finished.stderr).toBe(41);
+    expect(finished.stderr).toContain(`run: chmod 600 '${exposed}'`);
+    const missing = await attempt([], { keyFile: `${exposed}-missing` });
+    expect(missing.code, missing.stderr).toBe(41);
+    expect(missing.stderr).toContain(`the key file ${exposed}-missing does not exist`);
+  });
+
+  it('keys that OpenSSH cannot read: which, and what makes them readable', async () => {
+    const putty = join(scope.directory, 'key.ppk');
+    await must('puttygen', ['-q', '-t', 'ed25519', '-o', putty, '--new-passphrase', '/dev/null']);
+    const dropbear = join(scope.directory, 'dropbear');
+    await must('dropbearkey', ['-t', 'ed25519', '-f', dropbear]);
+    for (const [keyFile, command] of [
+      [putty, ['puttygen', putty, '-O', 'private-openssh', '-o', putty.replace('.ppk', '.openssh')]],
+      [dropbear, ['dropbearconvert', 'dropbear', 'openssh', dropbear, `${dropbear}.openssh`]],
+    ] as const) {
+      const finished = await attempt([], { keyFile });
+      expect(finished.code).toBe(41);
+      expect(finished.stderr).toContain(`the key ${keyFile} is in `);
+      expect(finished.stderr.replaceAll("'", '')).toContain(`convert it: ${command.join(' ')} (see`);
+      const [program, ...args] = command;
+      await must(program, args);
+      const converted = command.at(-1) ?? '';
+      const authorized = join(sshd.keyFile, '..', 'authorized_keys');
+      await appendFile(authorized, await must('ssh-keygen', ['-y', '-f', converted]));
+      await (await remora.mount({ ...named(sshd), keyFile: converted }, disk, BY_PROGRAM)).unmount();
+    }
+  });
+
+  it('a key of PuTTY leaves the choice to the built-in transport', async () => {
+    const putty = join(scope.directory, 'chosen.ppk');
+    await must('puttygen', ['-q', '-t', 'ed25519', '-o', putty, '--new-passphrase', '/dev/null']);
+    const authorized = join(sshd.keyFile, '..', 'authorized_keys');
+    await appendFile(authorized, await must('puttygen', ['-L', putty]));
+    const control = ['ControlMaster=auto', `ControlPath=${join(scope.directory, 'unused')}`];
+    const options = ['IdentitiesOnly=yes', ...control];
+    await (await remora.mount({ ...named(sshd), keyFile: putty }, disk, { options })).unmount();
   });
 
   it('a closed port', async () => {
     const finished = await attempt([], { port: await freePort() });
     expect(finished.code, finished.stderr).toBe(21);
     expect(finished.stderr).toContain('Connection refused');
+  });
+
+  it('as the built-in transport fails: with the same exit codes', async () => {
+    const odd = async (command: string) => {
+      const port = await freePort();
+      const listen = `TCP-LISTEN:${port},bind=127.0.0.1,reuseaddr,fork`;
+      const child = start(await programPath('socat'), [listen, command], {});
+      scope.defer('socat', () => endProcesses([child.pid ?? 0]));
+      await until('socat', () => accepts(port));
+      return port;
+    };
+    const revoked = join(scope.directory, 'revoked');
+    await writeFile(revoked, `@revoked ${await readFile(sshd.knownHosts, 'utf8')}`);
+    const other = await makeKey(scope, 'known-by-nobody');
+    const ways = [
+      [40, [], { keyFile: other }],
+      [32, [], { knownHosts: revoked }],
+      [25, [], { port: await odd('EXEC:true') }],
+      [25, [], { port: await odd('EXEC:echo hello') }],
+      [23, ['ConnectTimeout=1'], { port: await odd('EXEC:sleep 60') }],
+      [22, ['ProxyCommand=sh -c "echo no way >&2; exit 3"'], {}],
+      [25, ['KexAlgorithms=diffie-hellman-group1-sha1'], {}],
+      [50, ['sftp_server=nope'], {}],
+    ] as const;
+    for (const [code, options, changes] of ways) {
+      const both = ['ssh2', 'openssh'].map((each) => attempt([`transport=${each}`, ...options], changes));
+      const said = (await Promise.all(both)).map((finished) => `${finished.code} ${finished.stderr}`);
+      expect(said).toEqual(said.map(() => expect.stringMatching(`^${code} `)));
+    }
   });
 
   it.each([
@@ -338,6 +412,10 @@ describe("ssh's questions", () => {
       await endProcesses(killed, 'SIGKILL');
       await until('the mount to want a person', async () => {
         return (await mounted.status()).link.needsPerson;
+      });
+      await until('the same login to be planned again', async () => {
+        const { retryAt } = (await mounted.status()).link;
+        return retryAt !== null && retryAt > Date.now() + 120_000;
       });
       const again = await ask(
         ['reconnect', mounted.directory],

@@ -2,9 +2,8 @@
  * Logging in as a mount does, and from what was tried, what the server takes and what keys there are, the reason why
  * it lets nobody in. The reasoning is a pure function over that evidence.
  */
-import { LoginError } from '../../ssh/authentication.js';
 import { connect } from '../../ssh/connection.js';
-import { ConnectError } from '../../ssh/errors.js';
+import { ConnectError, LoginError } from '../../ssh/errors.js';
 import { fingerprint, keyTypeLabel, keyTypeOf } from '../../ssh/known-hosts.js';
 import type { LoginAttempt } from '../../ssh/settings.js';
 import { type Check, type Found, failure, ok, warning } from './finding.js';
@@ -156,6 +155,7 @@ async function login(subject: HostCase): Promise<Found[]> {
   const keyring = await readKeyring(settings, surroundings);
   const attempts: LoginAttempt[] = [];
   subject.login = { attempts, keyring };
+  let isByProgram = settings.transport === 'openssh';
   const evidence = (accepted: readonly string[] | null): Evidence => {
     const { user, batchMode } = settings;
     const interactive = prompter.interactive && !batchMode;
@@ -168,10 +168,18 @@ async function login(subject: HostCase): Promise<Found[]> {
       ...promptsOf(prompter),
       tried: (attempt: LoginAttempt) => void attempts.push(attempt),
     };
-    subject.connection = await connect({ ...settings, password }, watching, surroundings);
+    const given = { ...settings, password };
+    subject.connection = await connect(given, watching, surroundings, () => {
+      isByProgram = true;
+    });
   } catch (error) {
+    if (isByProgram) attempts.unshift(...presumed(keyring));
     if (error instanceof LoginError) return explainRefusal(evidence(error.accepted));
     return [brokenOff(error, subject, attempts, keyring)];
+  }
+  if (isByProgram) {
+    const what = `${settings.user} is let in, through the ssh program`;
+    return [...keyFindings(evidence(null), 'warning'), ok(what)];
   }
   const last = attempts.at(-1);
   const refused = keysOf(attempts.slice(0, -1));
@@ -182,6 +190,13 @@ async function login(subject: HostCase): Promise<Found[]> {
     return warning(`not with the key ${originOf(key, keyring)}`, null, null);
   });
   return [...keyFindings(evidence(null), 'warning'), ...before, ok(`${settings.user} is let in ${what}`)];
+}
+
+/** The ssh program does not say which keys it has offered: those that it could. */
+function presumed({ files, held }: Keyring): LoginAttempt[] {
+  const usable = files.flatMap(({ state, blob }) => (state === 'usable' && blob !== null ? [blob] : []));
+  const others = held.filter((key) => !usable.some((each) => each.equals(key)));
+  return [...usable, ...others].map((key) => ({ method: 'publickey', key }));
 }
 
 /** Why the login came to no answer. What went wrong on the way, through proxies and hops, is named as such. */

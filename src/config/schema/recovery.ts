@@ -29,4 +29,11 @@ export const RECOVERY = {
     fallback: 0,
     help: 'Failed tries in a row after which nothing more is tried; 0: never.',
   }),
+  connectRetry: flag({
+    group: 'Recovery',
+    names: ['connect_retry'],
+    off: ['no_connect_retry'],
+    fallback: false,
+    help: 'Try the first connection again, too, where the network or the server is not up yet.',
+  }),
 } as const satisfies Options;

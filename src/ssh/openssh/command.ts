@@ -33,8 +33,15 @@ const ALWAYS = [
   '-oPermitLocalCommand=no',
 ];
 
-/** @param asks somebody or something can answer ssh's questions */
-export function sshCommandLine(settings: CommandSettings, asks: boolean): Command {
+/**
+ * @param asks somebody or something can answer ssh's questions
+ * @param proxyCommand the way there, where ssh would not find it by itself
+ */
+export function sshCommandLine(
+  settings: CommandSettings,
+  asks: boolean,
+  proxyCommand: string | null = null,
+): Command {
   const { configFile, sshOptions, originalHost, sftpServer, strictHostKeyChecking } = settings;
   // A changed key is refused even then, as by the other transport.
   const takesAnyKey = strictHostKeyChecking === 'no' || strictHostKeyChecking === 'off';
@@ -52,6 +59,7 @@ export function sshCommandLine(settings: CommandSettings, asks: boolean): Comman
       ...ALWAYS,
       `-oBatchMode=${asks ? 'no' : 'yes'}`,
       ...(takesAnyKey ? ['-oStrictHostKeyChecking=accept-new'] : []),
+      ...(proxyCommand === null ? [] : ['-oProxyUseFdpass=no', `-oProxyCommand=${proxyCommand}`]),
       ...(configFile === null ? [] : ['-F', configFile]),
       ...options.flatMap((option) => ['-o', option]),
       ...(isCommand(sftpServer) ? [] : ['-s']),

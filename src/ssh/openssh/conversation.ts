@@ -4,13 +4,17 @@
  * empty answer, which the server counts.
  */
 import { printable } from '../../base/printable.js';
-import { ConnectError } from '../errors.js';
+import { ConnectError, LoginError } from '../errors.js';
 import type { Prompter } from '../settings.js';
-import type { SshQuestion } from './askpass.js';
+import type { Question } from './desk.js';
+import type { LoginFacts } from './reasons.js';
 
 /** A password, or what unlocks a key; codes and PINs are good for one time, or dangerous to repeat. */
 const REPEATABLE = /^Enter passphrase for |'s password: ?$/;
 const HOST_KEY = /\(yes\/no/;
+/** About a key of this side; what else is asked, the server wants to know. */
+const LOCAL = /^Enter (passphrase|PIN) for /;
+const PASSWORD = /^\S+'s password: ?$/;
 
 /** What has been answered, for the logins that come later. */
 export class Answers {
@@ -42,15 +46,16 @@ export class Answers {
 export class Conversation {
   readonly #answers: Answers;
   readonly #prompter: Prompter;
-  readonly #server: string;
+  readonly #login: Pick<LoginFacts, 'server' | 'isRepeat'>;
   readonly #tried = new Set<string>();
   readonly #fresh = new Map<string, string>();
   #tookPerson = false;
+  #hasAnswered = false;
 
-  constructor(answers: Answers, prompter: Prompter, server: string) {
+  constructor(answers: Answers, prompter: Prompter, login: Pick<LoginFacts, 'server' | 'isRepeat'>) {
     this.#answers = answers;
     this.#prompter = prompter;
-    this.#server = server;
+    this.#login = login;
   }
 
   /** ssh's questions can be answered at all. */
@@ -58,18 +63,29 @@ export class Conversation {
     return this.#prompter.interactive || !this.#answers.isEmpty;
   }
 
+  /** A question of the server was answered. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
+  }
+
   /** @throws ConnectError where nobody can answer, or what the prompter was rejected with */
-  async answer({ text, hint }: SshQuestion): Promise<string | null> {
+  async answer({ text, hint }: Question): Promise<string | null> {
     const shown = printable(text, true);
     if (hint === 'none') {
       this.#prompter.info(shown);
       return null;
     }
-    const known = this.#tried.has(text) ? null : this.#answers.find(text);
-    this.#tried.add(text);
-    if (known !== null) return known;
     const isHostKey = HOST_KEY.test(text);
-    if (!this.#prompter.interactive) throw this.#unanswered(isHostKey, shown);
+    const isOfServer = !isHostKey && hint === '' && !LOCAL.test(text);
+    const known = this.#tried.has(text) ? null : this.#answers.find(text);
+    if (known === null && !this.#prompter.interactive) throw this.#unanswered(isHostKey, text);
+    this.#tried.add(text);
+    if (isOfServer) {
+      this.#hasAnswered = true;
+      const method = PASSWORD.test(text) ? 'password' : 'keyboard-interactive';
+      this.#prompter.tried?.({ method, key: null });
+    }
+    if (known !== null) return known;
     if (isHostKey || hint === 'confirm') return this.#prompter.confirm(shown);
     const answer = await this.#prompter.secret(shown);
     if (REPEATABLE.test(text)) this.#fresh.set(text, answer);
@@ -84,16 +100,17 @@ export class Conversation {
   }
 
   #unanswered(isHostKey: boolean, question: string): ConnectError {
+    const { server, isRepeat } = this.#login;
     if (isHostKey) {
       return new ConnectError(
         'host-key-unknown',
-        `the host key of ${this.#server} is not known, and there is nobody to ask`,
+        `the host key of ${server} is not known, and there is nobody to ask`,
       );
     }
-    const asked = question.trim().split('\n').at(-1) ?? '';
-    return new ConnectError(
-      'authentication',
-      `${this.#server} takes an answer that nobody can give: '${asked}'`,
-    );
+    const asked = printable(question.trim().split('\n').at(-1) ?? '');
+    const why = this.#tried.has(question)
+      ? `${server} does not accept the answer to '${asked}'`
+      : `there is nobody to answer '${asked}' of ${server}`;
+    return new LoginError('authentication', `permission denied: ${why}`, { accepted: null, isRepeat });
   }
 }

@@ -9,13 +9,16 @@ import { printable } from '../../base/printable.js';
 import type { Connection } from '../connection.js';
 import { Deadline, pausing } from '../deadline.js';
 import { ConnectError, describeServer } from '../errors.js';
+import { mute } from '../mute.js';
 import type { ConnectSettings, Prompter, Surroundings } from '../settings.js';
 import { SingleConnection } from '../single-connection.js';
-import { Askpass } from './askpass.js';
-import { sshCommandLine } from './command.js';
+import { type Command, sshCommandLine } from './command.js';
 import { Answers, Conversation } from './conversation.js';
+import { Desk, type Question } from './desk.js';
+import { refuseForeignKeys } from './keys.js';
 import { ProcessStream } from './process-stream.js';
-import { explainEnding } from './reasons.js';
+import { explainEnding, type LoginFacts } from './reasons.js';
+import { RELAY_QUESTION, relayCommand, relayJob } from './relay.js';
 
 const log = logger('ssh');
 
@@ -30,54 +33,70 @@ interface Attempt {
   readonly surroundings: Surroundings;
   readonly answers: Answers;
   readonly signal: AbortSignal | null;
+  /** The same answers let us in before. */
+  readonly isRepeat: boolean;
 }
 
 /**
  * Connects and logs in with the ssh program.
  * @throws ConnectError, or what the prompter was rejected with
  */
-export function connectByProgram(
+export async function connectByProgram(
   settings: ConnectSettings,
   prompter: Prompter,
   surroundings: Surroundings,
 ): Promise<Connection> {
+  await refuseForeignKeys(settings, surroundings);
   const answers = new Answers(settings.password);
-  return enter(settings, { prompter, surroundings, answers, signal: null });
+  return enter(settings, { prompter, surroundings, answers, signal: null, isRepeat: false });
 }
 
 async function enter(settings: ConnectSettings, attempt: Attempt): Promise<Connection> {
   const { surroundings, answers } = attempt;
   const connection = await logIn(settings, attempt);
-  if (!answers.takesPerson) {
-    connection.again = (signal) => logIn(settings, { prompter: mute, surroundings, answers, signal });
+  const isRepeat = !answers.takesPerson;
+  if (isRepeat) {
+    connection.again = (signal) =>
+      logIn(settings, { prompter: mute, surroundings, answers, signal, isRepeat });
   }
   connection.reconnect = (signal, prompter) =>
-    enter(settings, { prompter: prompter ?? mute, surroundings, answers, signal });
+    enter(settings, { prompter: prompter ?? mute, surroundings, answers, signal, isRepeat });
   return connection;
 }
 
 async function logIn(settings: ConnectSettings, attempt: Attempt): Promise<SingleConnection> {
-  const { surroundings, answers, signal } = attempt;
+  const { surroundings, answers, signal, isRepeat } = attempt;
   const server = describeServer(settings.originalHost, settings.port);
   const deadline = new Deadline(settings.connectTimeout * 1000);
   const prompter = pausing(attempt.prompter, deadline, settings.batchMode);
-  const conversation = new Conversation(answers, prompter, server);
+  const conversation = new Conversation(answers, prompter, { server, isRepeat });
   const errors = new Complaints(prompter);
   let stream: ProcessStream | null = null;
 
-  const askpass = conversation.isPossible
-    ? await Askpass.open((question) => {
-        errors.tell();
-        return conversation.answer(question).catch((error: unknown) => {
-          stream?.destroy(error instanceof Error ? error : new Error(String(error)));
-          return null;
-        });
-      })
-    : null;
+  const relay = relayJob(settings);
+  const answer = async (question: Question) => {
+    if (question.hint === RELAY_QUESTION.hint) return relay && JSON.stringify(relay);
+    errors.tell();
+    return conversation.answer(question).catch((error: unknown) => {
+      stream?.destroy(error instanceof Error ? error : new Error(String(error)));
+      return null;
+    });
+  };
+  const asks = conversation.isPossible;
+  const desk = asks || relay !== null ? await Desk.open(answer) : null;
+  const proxyCommand = relay && desk && relayCommand(desk.socket);
+  const facts = () => ({
+    server,
+    isRepeat,
+    asks: prompter.interactive,
+    hasAnswered: conversation.hasAnswered,
+  });
   const abort = () => stream?.destroy(signal?.reason instanceof Error ? signal.reason : new Error('aborted'));
   try {
     signal?.throwIfAborted();
-    stream = start(settings, askpass, surroundings, errors, server);
+    const command = sshCommandLine(settings, asks, proxyCommand);
+    const env = { ...surroundings.environment, ...(asks ? desk?.askpass : {}) };
+    stream = start(command, env, errors, facts);
     signal?.addEventListener('abort', abort, { once: true });
     deadline.start(() => {
       const reason = `${server} did not let us in within ${settings.connectTimeout} s`;
@@ -88,7 +107,7 @@ async function logIn(settings: ConnectSettings, attempt: Attempt): Promise<Singl
   } finally {
     deadline.finish();
     signal?.removeEventListener('abort', abort);
-    askpass?.close();
+    desk?.close();
   }
   errors.tell();
   return new SingleConnection({
@@ -100,21 +119,19 @@ async function logIn(settings: ConnectSettings, attempt: Attempt): Promise<Singl
 }
 
 function start(
-  settings: ConnectSettings,
-  askpass: Askpass | null,
-  { environment }: Surroundings,
+  { file, args }: Command,
+  env: NodeJS.ProcessEnv,
   errors: Complaints,
-  server: string,
+  facts: () => LoginFacts,
 ): ProcessStream {
-  const { file, args } = sshCommandLine(settings, askpass !== null);
   log('%s %o', file, args);
-  const child = spawn(file, args, { stdio: 'pipe', env: { ...environment, ...askpass?.environment } });
+  const child = spawn(file, args, { stdio: 'pipe', env });
   log('pid %d', child.pid);
   let wasOpen = false;
   child.stderr.on('data', (data: Buffer) => errors.add(data.toString('utf8')));
   const stream = new ProcessStream(child, INIT, (code, signal) => {
     log('%s ends: %o', file, signal ?? code);
-    return explainEnding({ code, signal, stderr: errors.end, wasOpen }, server);
+    return explainEnding({ code, signal, stderr: errors.end, wasOpen }, facts());
   });
   stream.once('heard', () => {
     wasOpen = true;
@@ -165,11 +182,3 @@ class Complaints {
     if (text !== '') this.#prompter.info(text);
   }
 }
-
-/** What ssh says where nobody listens goes to the debug log. */
-const mute: Prompter = {
-  interactive: false,
-  secret: () => Promise.reject(new Error('nobody to ask')),
-  confirm: () => Promise.reject(new Error('nobody to ask')),
-  info: (message) => log('%s', printable(message)),
-};

@@ -1,7 +1,8 @@
 /**
  * A tunnel through a SOCKS proxy: version 5 (RFC 1928) with user and password (RFC 1929) where there is a user, or
- * version 4a. Names are resolved by the proxy, which may know more of them.
+ * version 4 or 4a. Names are resolved by the proxy, which may know more of them; version 4 knows addresses alone.
  */
+import { lookup } from 'node:dns/promises';
 import { isIPv4, isIPv6, type Socket } from 'node:net';
 import { ConnectError, type ConnectErrorKind } from '../errors.js';
 import type { Credentials } from './http.js';
@@ -121,8 +122,27 @@ export async function tunnelSocks5(
   throw new ConnectError(kind, text);
 }
 
-/** As above, with version 4a. */
+/** As above, with version 4. The name must have an IPv4 address. */
 export async function tunnelSocks4(
+  socket: Socket,
+  host: string,
+  port: number,
+  credentials: Credentials,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = isIPv6(host) ? null : await lookup(host, { family: 4 }).catch(() => null);
+  if (found === null) {
+    socket.destroy();
+    throw new ConnectError(
+      'resolve',
+      'SOCKS 4 takes an IPv4 address, and the host has none (try socks4a://)',
+    );
+  }
+  await tunnelSocks4a(socket, found.address, port, credentials, signal);
+}
+
+/** As above, with version 4a. */
+export async function tunnelSocks4a(
   socket: Socket,
   host: string,
   port: number,

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { fromAutossh } from '../../../src/config/autossh.js';
 
 const NOTHING = {
+  connectRetry: false,
   reconnectMax: null,
   longestPause: null,
   maxLifetime: null,
@@ -13,13 +14,14 @@ const NOTHING = {
 describe("autossh's variables", () => {
   test('none, and empty ones', () => {
     expect(fromAutossh({}, '/d')).toEqual(NOTHING);
-    expect(fromAutossh({ AUTOSSH_MAXSTART: '', AUTOSSH_LOGFILE: '', AUTOSSH_GATETIME: '0' }, '/d')).toEqual(
+    expect(fromAutossh({ AUTOSSH_MAXSTART: '', AUTOSSH_LOGFILE: '', AUTOSSH_GATETIME: '30' }, '/d')).toEqual(
       NOTHING,
     );
   });
 
   test('all that count', () => {
     const environment = {
+      AUTOSSH_GATETIME: '0',
       AUTOSSH_MAXSTART: '5',
       AUTOSSH_POLL: '600',
       AUTOSSH_MAXLIFETIME: '3600',
@@ -28,6 +30,7 @@ describe("autossh's variables", () => {
       AUTOSSH_DEBUG: '1',
     };
     expect(fromAutossh(environment, '/d')).toEqual({
+      connectRetry: true,
       reconnectMax: 5,
       longestPause: 600,
       maxLifetime: 3600,

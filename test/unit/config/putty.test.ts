@@ -66,6 +66,7 @@ describe('a proxy', () => {
 
   test.each([
     ['0', null],
+    ['1', { kind: 'socks4', host: 'gate', port: 3128, user: 'me', password: null }],
     ['2', { kind: 'socks', host: 'gate', port: 3128, user: 'me', password: 'p=w' }],
     ['3', { kind: 'http', host: 'gate', port: 3128, user: 'me', password: 'p=w' }],
     ['6', { kind: 'jump', host: 'gate', port: 3128, user: 'me' }],
@@ -73,12 +74,20 @@ describe('a proxy', () => {
     expect(proxy({ ProxyMethod })).toEqual(expected);
   });
 
+  test.each([
+    ['0', 'socks4'],
+    ['1', 'socks4'],
+    ['2', 'socks4a'],
+  ])('SOCKS 4 with ProxyDNS %s is %s', (ProxyDNS, kind) => {
+    expect(proxy({ ProxyMethod: '1', ProxyDNS })).toMatchObject({ kind });
+  });
+
   test('without a password', () => {
     const values = { ProxyMethod: '3', ProxyUsername: '', ProxyPassword: '' };
     expect(proxy(values)).toMatchObject({ user: null, password: null });
   });
 
-  test.each(['1', '4', '7', '8', '99', 'constructor'])('ProxyMethod %s is refused by name', (ProxyMethod) => {
+  test.each(['4', '7', '8', '99', 'constructor'])('ProxyMethod %s is refused by name', (ProxyMethod) => {
     expect(() => proxy({ ProxyMethod })).toThrow(/a kind that Remora does not know/);
   });
 

@@ -289,6 +289,31 @@ describe('the session', () => {
     await expect(direct.fs.lookup(path('file'))).rejects.toMatchObject({ code: 'EHOSTDOWN' });
   });
 
+  it('tries what was accepted before again after a long while; meanwhile calls fail at once', async () => {
+    const direct = await offline(60_000, { repeatAfter: () => 180_000, reconnectMax: 4 });
+    const { link } = direct;
+    link.refusal = new Error('who are you?');
+    link.session.drop('gone');
+    await pass(direct, 179_000);
+    expect(link.tries).toBe(1);
+    expect(link.session.status()).toMatchObject({ state: 'offline', needsPerson: true });
+    expect(link.session.status().retryAt).toBeGreaterThan(direct.clock.now());
+    await expect(direct.fs.lookup(path('file'))).rejects.toMatchObject({ code: 'EHOSTDOWN' });
+    await pass(direct, 181_000);
+    expect(link.tries).toBe(3);
+    expect(link.reports.filter((text) => text.includes('that needs a person'))).toHaveLength(1);
+    link.refusal = null;
+    await pass(direct, 180_000);
+    await until(() => link.session.state === 'connected');
+    expect((await direct.fs.lookup(path('file'))).attributes?.size).toBe(7);
+    link.refusal = new Error('who are you?');
+    link.session.drop('gone');
+    await pass(direct, 2_000_000);
+    expect(link.tries).toBe(8);
+    expect(link.session.status()).toMatchObject({ needsPerson: true, retryAt: null });
+    expect(link.reports.at(-1)).toMatch(/given up after 4 tries/);
+  });
+
   it('stays lost with no_reconnect', async () => {
     const direct = await offline(60_000, { reconnect: false });
     direct.link.session.drop('gone');

@@ -1,3 +1,4 @@
+import { Duplex } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
 import { ascii, type ByteString, bytesOf } from '../../../src/base/bytes.js';
 import { SftpClient, type SftpHandle } from '../../../src/sftp/client.js';
@@ -286,6 +287,22 @@ describe('connecting', () => {
       message: expect.stringContaining(
         'prints text at login, where SFTP packets must be: "Welcome to example!"',
       ),
+    });
+  });
+
+  it.each([
+    { title: 'that is closed to us before we have read', isGone: false },
+    { title: 'that has gone before we could look', isGone: true },
+  ])('to a shell that prints a banner on a channel $title quotes it', async ({ isGone }) => {
+    const stream = new Duplex({
+      read: () => {},
+      write: (_chunk, _encoding, done) => done(new Error('the channel is closed')),
+    });
+    stream.push('Welcome to example!');
+    stream.push(null);
+    if (isGone) stream.destroy();
+    expect(await failureOf(SftpClient.connect(stream))).toMatchObject({
+      message: expect.stringContaining('"Welcome to example!"'),
     });
   });
 

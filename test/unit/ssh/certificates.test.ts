@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { beyondReason, type Credential, needsOpenSsh } from '../../../src/ssh/certificates.js';
+import { beyondReason, type Credential, whyByKeys } from '../../../src/ssh/certificates.js';
 import { loadIdentity } from '../../../src/ssh/key-files.js';
 import type { ConnectSettings } from '../../../src/ssh/settings.js';
 import { wireStrings } from '../../../src/ssh/wire.js';
@@ -31,7 +31,7 @@ function makeKeyFile(name: string, certified: boolean, passphrase = ''): string 
 }
 
 function needs(changes: Partial<ConnectSettings> = {}): Promise<string | null> {
-  return needsOpenSsh(settings(22, changes), { home: ssh.home, environment: {} });
+  return whyByKeys(settings(22, changes), { home: ssh.home, environment: {} });
 }
 
 beforeEach(() => mkdirSync(inSsh(''), { mode: 0o700 }));
@@ -75,11 +75,9 @@ describe('files', () => {
     expect(await needs({ identityFiles: ['~/.ssh/id_ed25519_sk', '~/.ssh/id_ed25519'] })).toBe(reason);
   });
 
-  test('a library of keys', async () => {
-    expect(await needs({ pkcs11Provider: '/usr/lib/opensc.so' })).toBe(
-      'PKCS11Provider is /usr/lib/opensc.so',
-    );
-    expect(await needs({ pkcs11Provider: 'none' })).toBeNull();
+  test('no key matters where none may be offered', async () => {
+    makeKeyFile('id_ed25519', true);
+    expect(await needs({ preferredAuthentications: ['password'] })).toBeNull();
   });
 
   test('the embedded transport names what it cannot use', async () => {

@@ -55,8 +55,9 @@ describe('the command line', () => {
 });
 
 describe('why ssh ended', () => {
+  const facts = { server: 'box', asks: false, hasAnswered: false, isRepeat: false };
   const explain = (stderr: string, code: number | null = 255, wasOpen = false) =>
-    explainEnding({ code, signal: code === null ? 'SIGKILL' : null, stderr, wasOpen }, 'box');
+    explainEnding({ code, signal: code === null ? 'SIGKILL' : null, stderr, wasOpen }, facts);
 
   test.each([
     ['ssh: Could not resolve hostname box: Name or service not known', 'resolve'],
@@ -72,14 +73,59 @@ describe('why ssh ended', () => {
       'Permission denied, please try again.\nbob@box: Permission denied (publickey,password).',
       'authentication',
     ],
-    ['WARNING: UNPROTECTED PRIVATE KEY FILE!\nPermission denied (publickey).', 'key-file'],
+    ['Load key "/k": bad permissions\nbob@box: Permission denied (publickey).', 'key-file'],
+    [
+      'Received disconnect from ::1 port 22:2: Too many authentication failures\nDisconnected from ::1',
+      'authentication',
+    ],
     ['Unable to negotiate with box: no matching cipher found.', 'protocol'],
     ['subsystem request failed on channel 0', 'subsystem'],
+    [
+      'kex_exchange_identification: Connection closed by remote host\nConnection closed by ::1 port 22',
+      'protocol',
+    ],
+    [
+      'no way\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535',
+      'unreachable',
+    ],
+    ['banner exchange: Connection to UNKNOWN port 65535: Broken pipe', 'unreachable'],
+    ['banner exchange: Connection to ::1 port 22: invalid format', 'protocol'],
+    ['remora-relay refused: cannot reach box through the HTTP proxy p port 1: x', 'refused'],
+    ['remora-relay usage: x', 'lost'],
     ['Connection closed by box port 22', 'lost'],
   ])('%j is %s', (stderr, kind) => {
     const error = explain(stderr);
     expect(error.kind).toBe(kind);
     expect(error.message).not.toContain('\n');
+  });
+
+  test('nobody was let in: by whom, what it takes, and which keys could not be used', () => {
+    const refused = 'bob@10.0.0.1: Permission denied (publickey,password).';
+    expect(explain(`Load key "/k": error in libcrypto\n${refused}`)).toMatchObject({
+      kind: 'key-file',
+      accepted: ['publickey', 'password'],
+      isRepeat: false,
+      message:
+        'permission denied: bob may not log in to box; the server accepts publickey, password; ' +
+        'the key file /k cannot be read by ssh: error in libcrypto; there is nobody to ask for a password',
+    });
+    const missing = 'no such identity: /k: No such file or directory';
+    const asked = explainEnding(
+      { code: 255, signal: null, stderr: `${missing}\n${refused}`, wasOpen: false },
+      { server: 'box', asks: true, hasAnswered: true, isRepeat: true },
+    );
+    expect(asked).toMatchObject({ kind: 'authentication', isRepeat: true });
+    expect(asked.message).toMatch(/password; the key file \/k does not exist$/);
+  });
+
+  test('a host on the way is not taken for the server', () => {
+    const end =
+      'kex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535';
+    const say = (text: string) => explain(`${text}\n${end}`).message;
+    expect(say('bob@gate: Permission denied (publickey).')).toContain('bob may not log in to gate');
+    expect(say('Host key verification failed.')).toContain('a host on the way to box');
+    const open = 'channel 0: open failed: connect failed: Connection refused\nstdio forwarding failed';
+    expect(say(open)).toMatch(/^ssh cannot connect to box: channel 0/);
   });
 
   test('once open it was lost, whatever is said', () => {
@@ -112,25 +158,28 @@ describe('why ssh ended', () => {
 
 describe('what answers', () => {
   const PASSWORD = "bob@box's password: ";
+  const LOGIN = { server: 'box', isRepeat: true };
 
   test('the password that is known, once; then a person, whose answer serves again', async () => {
     const answers = new Answers('known');
     const who = person('typed');
-    const first = new Conversation(answers, who, 'box');
+    const first = new Conversation(answers, who, LOGIN);
     expect(await first.answer({ text: PASSWORD, hint: '' })).toBe('known');
     expect(await first.answer({ text: PASSWORD, hint: '' })).toBe('typed');
     first.succeeded();
-    const second = new Conversation(answers, person(), 'box');
+    const second = new Conversation(answers, person(), LOGIN);
     expect(await second.answer({ text: PASSWORD, hint: '' })).toBe('typed');
     await expect(second.answer({ text: PASSWORD, hint: '' })).rejects.toMatchObject({
       kind: 'authentication',
+      message: "permission denied: box does not accept the answer to 'bob@box's password:'",
+      isRepeat: true,
     });
     expect(answers.takesPerson).toBe(false);
   });
 
   test('a code is not repeated, and takes a person the next time', async () => {
     const answers = new Answers(null);
-    const first = new Conversation(answers, person('123456'), 'box');
+    const first = new Conversation(answers, person('123456'), LOGIN);
     expect(await first.answer({ text: '(bob@box) Code: ', hint: '' })).toBe('123456');
     first.succeeded();
     expect(answers).toMatchObject({ takesPerson: true, isEmpty: true });
@@ -138,7 +187,7 @@ describe('what answers', () => {
 
   test('an answer of a login that failed is forgotten', async () => {
     const answers = new Answers(null);
-    await new Conversation(answers, person('wrong'), 'box').answer({ text: PASSWORD, hint: '' });
+    await new Conversation(answers, person('wrong'), LOGIN).answer({ text: PASSWORD, hint: '' });
     expect(answers.isEmpty).toBe(true);
   });
 
@@ -147,7 +196,7 @@ describe('what answers', () => {
       text: 'Are you sure you want to continue connecting (yes/no/[fingerprint])? ',
       hint: '',
     };
-    await expect(new Conversation(new Answers('x'), person(), 'box').answer(question)).rejects.toMatchObject({
+    await expect(new Conversation(new Answers('x'), person(), LOGIN).answer(question)).rejects.toMatchObject({
       kind: 'host-key-unknown',
     });
   });
@@ -155,15 +204,15 @@ describe('what answers', () => {
   test('a touch is told and not asked for', async () => {
     const who = person();
     const text = 'Confirm user presence for key\x1b[1m';
-    expect(await new Conversation(new Answers(null), who, 'box').answer({ text, hint: 'none' })).toBeNull();
+    expect(await new Conversation(new Answers(null), who, LOGIN).answer({ text, hint: 'none' })).toBeNull();
     expect(who.told).toEqual(['Confirm user presence for key?[1m']);
   });
 });
 
-test('a proxy that only Remora speaks to is not passed by', async () => {
+test('a proxy before hops, of which ssh would not know, is not passed by', async () => {
   const proxy = { kind: 'http', host: 'p', port: 1, user: null, password: null } as const;
-  const given = settings(1, { transport: 'openssh', route: { hops: [], proxy } });
-  await expect(fixture.reach(given)).rejects.toThrow('knows no proxy but a ProxyCommand');
+  const given = settings(1, { transport: 'openssh', route: { hops: [settings(2)], proxy } });
+  await expect(fixture.reach(given)).rejects.toThrow('cannot take a proxy to its hops');
 });
 
 describe('auto', () => {
@@ -180,9 +229,21 @@ describe('auto', () => {
     [{ knownHostsCommand: '/k %H' }, 'KnownHostsCommand is given'],
     [{ revokedHostKeys: '/k' }, 'RevokedHostKeys is given'],
     [{ hostbasedAuthentication: true }, 'HostbasedAuthentication is on'],
-    [{ pkcs11Provider: '/lib/p11.so' }, 'PKCS11Provider is /lib/p11.so'],
+    [{ pkcs11Provider: '/lib/p11.so' }, 'PKCS11Provider is given'],
+    [{ pkcs11Provider: 'none', knownHostsCommand: 'none', revokedHostKeys: 'None' }, null],
     [{ kexAlgorithms: ['curve25519-sha256', 'sntrup761x25519-sha512'] }, null],
   ] as const)('%j: %j', async (changes, reason) => expect(await why(changes)).toBe(reason));
+
+  test('beside a key that ssh cannot read, nothing counts but safety', async () => {
+    const key = fixture.keyFile('PuTTY-User-Key-File-3: ssh-ed25519\n');
+    const wants = { identityFiles: [key], controlMaster: 'auto', controlPath: '/c' } as const;
+    expect(await why(wants)).toBeNull();
+    expect(await why({ ...wants, pkcs11Provider: '/lib/p11.so' })).toBeNull();
+    expect(await why({ ...wants, revokedHostKeys: '/k' })).toBe('RevokedHostKeys is given');
+    expect(await why({ ...wants, ciphers: ['aegis@example'] })).toMatch(/^Ciphers: /);
+    const readable = fixture.keyFile('no key', 0o600, 'other');
+    expect(await why({ ...wants, identityFiles: [key, readable] })).toBe('ControlMaster is auto');
+  });
 
   test('GSSAPI counts where there is a ticket', async () => {
     const ticket = fixture.keyFile('ticket');

@@ -11,6 +11,7 @@ import {
   request4,
   request5,
   tunnelSocks4,
+  tunnelSocks4a,
   tunnelSocks5,
 } from '../../../src/ssh/proxy/socks.js';
 import type { Route } from '../../../src/ssh/route.js';
@@ -183,8 +184,17 @@ describe('SOCKS', () => {
   test('version 4a with the banner in the same segment', async () => {
     const banner = Buffer.concat([hex('005a000000000000'), bytes('SSH-2.0-test\r\n')]);
     const carrier = await scripted([request4('box', 22, 'bob'), banner]);
-    await tunnelSocks4(carrier.stream, 'box', 22, BOB, never);
+    await tunnelSocks4a(carrier.stream, 'box', 22, BOB, never);
     expect(await read(carrier, 14)).toBe('SSH-2.0-test\r\n');
+  });
+
+  test('version 4 looks the name up here, and has no other addresses', async () => {
+    const answer = hex('005a000000000000');
+    const carrier = await scripted([request4('127.0.0.1', 22, 'bob'), answer]);
+    await tunnelSocks4(carrier.stream, 'localhost', 22, BOB, never);
+    const unused = await scripted();
+    const refused = await failure(tunnelSocks4(unused.stream, '::1', 22, BOB, never), 'resolve');
+    expect(refused).toContain('socks4a://');
   });
 
   test('refusals are told apart', async () => {
@@ -196,7 +206,7 @@ describe('SOCKS', () => {
     const forbidden = await at([hex('050100'), hex('0500')], [/box/, hex('05020001000000000000')]);
     await failure(tunnelSocks5(forbidden, 'box', 22, NOBODY, never), 'refused');
     const rejected = await at([/box/, hex('005b000000000000')]);
-    await failure(tunnelSocks4(rejected, 'box', 22, NOBODY, never), 'refused');
+    await failure(tunnelSocks4a(rejected, 'box', 22, NOBODY, never), 'refused');
   });
 });
 

@@ -104,7 +104,7 @@ describe('without a person', () => {
     const before = await ssh.serve({ publicKeys: [userKey.blob] });
     const first = await ssh.login(before, { identityFiles: [ssh.keyFile(userKey.private)] });
     const server = await replace(before, { publicKeys: [] });
-    await failure(reconnect(first), 'authentication');
+    await expect(reconnect(first)).rejects.toMatchObject({ kind: 'authentication', isRepeat: true });
     expect(server.attempts).toEqual(['publickey-query', 'none']);
   });
 
@@ -112,7 +112,7 @@ describe('without a person', () => {
     const before = await ssh.serve({ publicKeys: [userKey.blob] });
     const first = await ssh.login(before, { identityFiles: [ssh.keyFile(userKey.private)] });
     await replace(before, { publicKeys: [userKey.blob], twoFactors: true });
-    await failure(reconnect(first), 'authentication');
+    await expect(reconnect(first)).rejects.toMatchObject({ kind: 'authentication', isRepeat: false });
     const bob = person(PASSWORD);
     const second = await reconnect(first, bob);
     expect(bob.questions).toHaveLength(1);
