@@ -75,8 +75,9 @@ export class ControlServer {
     return control;
   }
 
-  /** What was answered before is still sent. */
+  /** What was answered before is still sent, and so is what becomes known now: that the mount has ended. */
   async close(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const socket of this.#sockets) socket.destroySoon();
     await closed;

@@ -3,15 +3,16 @@
  * the terminal reaches only the command, which passes it on as a request to stop), told its job over IPC,
  * its questions answered here. It ends when this side disappears before the mount is ready.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { printable } from '../base/printable.js';
+import { type Asker, answerBy } from './asker.js';
 import { ensurePrivateDirectory, logFile } from './directories.js';
 import type { ExitName } from './exit.js';
 import type { Job, Question, ToCommand, ToDaemon } from './ipc.js';
-import { answerOn, type Terminal } from './terminal.js';
 
 /** Threads of libuv's pool: files, DNS, and notifications to the kernel, each of which may hold one for long. */
 const THREAD_POOL_SIZE = '16';
@@ -32,7 +33,7 @@ export interface DaemonOptions {
   readonly uid: number;
   readonly debug: boolean;
   readonly verbose: boolean;
-  readonly terminal: Terminal | null;
+  readonly asker: Asker | null;
   /** A line for the person. */
   readonly tell: (text: string) => void;
 }
@@ -96,9 +97,9 @@ export async function runDaemon(job: Job, options: DaemonOptions): Promise<Endin
   for (const signal of signals) process.on(signal, stop);
 
   const answer = async (question: Question): Promise<void> => {
-    const given = await answerOn(options.terminal, question);
+    const given = await answerBy(options.asker, question);
     send(given);
-    if (given.text === null && options.terminal !== null) stop();
+    if (given.text === null && options.asker !== null) stop();
   };
 
   try {
@@ -129,14 +130,14 @@ export async function runDaemon(job: Job, options: DaemonOptions): Promise<Endin
             void answer(message);
             break;
           case 'info':
-            options.tell(printable(message.text));
+            options.tell(printable(message.text, true));
             break;
           case 'step':
             if (options.verbose) options.tell(printable(message.text));
             break;
           case 'ready':
             ready = true;
-            options.terminal?.release();
+            options.asker?.release();
             if (job.foreground) break;
             child.removeAllListeners();
             child.disconnect();
@@ -152,6 +153,6 @@ export async function runDaemon(job: Job, options: DaemonOptions): Promise<Endin
     });
   } finally {
     for (const signal of signals) process.off(signal, stop);
-    options.terminal?.release();
+    options.asker?.release();
   }
 }

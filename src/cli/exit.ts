@@ -33,6 +33,8 @@ export const EXIT = {
   timeout: { code: 23, meaning: 'the host does not answer in time' },
   lost: { code: 24, meaning: 'the connection was lost' },
   protocol: { code: 25, meaning: 'the server does not speak SSH or SFTP as it should' },
+  proxy: { code: 26, meaning: 'the proxy makes no connection, or the ProxyCommand fails' },
+  'proxy-login': { code: 27, meaning: 'the proxy wants another user and password' },
 
   'host-key-unknown': { code: 30, meaning: 'the host key is not known' },
   'host-key-changed': { code: 31, meaning: 'the host key has changed' },

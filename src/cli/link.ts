@@ -155,6 +155,8 @@ export class Link implements BulkClients {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopWatching();
+    // Else the end of its connection would be a loss, and the session would connect again.
+    this.client.end();
     const channels = [this.#channels, ...this.#retiring];
     await Promise.all([this.#connection.close(), ...channels.map((each) => each.close())]);
   }

@@ -2,11 +2,13 @@
  * `remora host: mountpoint`: everything that can be judged here is judged here (the arguments, the mount
  * point), then the serving process takes over and this side only lends it the terminal.
  */
+
 import { printable } from '../base/printable.js';
 import { fromAutossh } from '../config/autossh.js';
 import { parseOptions } from '../config/parse.js';
 import { type FuseMount, findFuseMounts } from '../fuse/mount/mounts.js';
 import type { MountArguments } from './arguments.js';
+import { type Asker, findAsker } from './asker.js';
 import { runDaemon } from './daemon-process.js';
 import { ensurePrivateDirectory, runtimeDirectory } from './directories.js';
 import { isRemora } from './discover.js';
@@ -15,7 +17,6 @@ import { CommandError, type ExitName } from './exit.js';
 import { checkMountpoint, mountedPath } from './mountpoint.js';
 import { processPlace, resolveTarget } from './resolve.js';
 import { atPlace, detachDead } from './stale.js';
-import { openTerminal, type Terminal } from './terminal.js';
 
 /** Longest password that standard input may carry, in bytes; PAM takes less. */
 const PASSWORD_MAX = 4096;
@@ -34,9 +35,9 @@ export async function readPassword(input: AsyncIterable<Buffer | string>): Promi
   return line;
 }
 
-export async function askPassword(terminal: Terminal | null): Promise<string> {
-  if (process.stdin.isTTY && terminal !== null) {
-    return terminal.secret('Password: ').finally(() => terminal.release());
+export async function askPassword(asker: Asker | null): Promise<string> {
+  if (process.stdin.isTTY && asker !== null) {
+    return asker.secret('Password: ').finally(() => asker.release());
   }
   return readPassword(process.stdin);
 }
@@ -80,21 +81,21 @@ export async function mount(
   await clearPlace(args.mountpoint, env, uid, args.verbose ? tell : () => {});
   const isMounted = among(await findFuseMounts());
   const mountpoint = await checkMountpoint(args.mountpoint, options.nonempty, isMounted);
-  const terminal = options.batchMode || options.passive ? null : openTerminal();
-  const password = options.passwordStdin ? await askPassword(terminal) : null;
+  const asker = options.batchMode || options.passive ? null : findAsker(env);
+  const password = options.passwordStdin ? await askPassword(asker) : null;
   const job = {
     target,
     source: args.target,
     mountpoint,
     options,
     settings: { ...settings, password },
-    interactive: terminal !== null,
+    interactive: asker !== null,
     foreground: args.foreground || options.passive,
     autossh,
   };
   const { verbose } = args;
   const debug = args.debug || autossh.debug;
-  const ending = await runDaemon(job, { env, uid, debug, verbose, terminal, tell });
+  const ending = await runDaemon(job, { env, uid, debug, verbose, asker, tell });
   if (ending.text !== '') tell(ending.text + doctorHint(ending.exit, args.target));
   return ending.exit;
 }

@@ -21,9 +21,13 @@ export async function proxyOf(given: Partial<GivenOptions>, place: Place): Promi
   if (socksProxy !== null) return parseProxy('socks_proxy', socksProxy);
   if (httpProxy === null) return null;
   const proxy = parseProxy('http_proxy', httpProxy);
-  const file = given.httpProxyAuth ?? place.local.environment.CORKSCREW_AUTH;
-  if (proxy.user !== null || file === undefined || file === null || file === '') return proxy;
-  return { ...proxy, ...(await readAuth(resolve(place.directory, expandHome(file, place.local.home)))) };
+  if (proxy.user !== null) return proxy;
+  const { httpProxyAuth: file = null } = given;
+  const { home, environment } = place.local;
+  if (file !== null)
+    return { ...proxy, ...(await readAuth(resolve(place.directory, expandHome(file, home)))) };
+  const { CORKSCREW_AUTH: auth = '' } = environment;
+  return auth === '' ? proxy : { ...proxy, ...parseProxyAuth(auth, 'CORKSCREW_AUTH') };
 }
 
 async function readAuth(file: string): Promise<{ user: string; password: string }> {

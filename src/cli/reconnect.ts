@@ -2,15 +2,16 @@
  * `remora reconnect`: asks the serving process to connect again now, and lends it this terminal, so that a password,
  * a code or a host key can be asked for.
  */
+
 import { printable } from '../base/printable.js';
 import { findFuseMounts } from '../fuse/mount/mounts.js';
+import { answerBy, findAsker } from './asker.js';
 import { askControl, ControlError } from './control-client.js';
 import { runtimeDirectory } from './directories.js';
 import { findDaemons } from './discover.js';
 import { CommandError } from './exit.js';
 import type { Answer, ToPerson } from './ipc.js';
 import { mountedPath } from './mountpoint.js';
-import { answerOn, openTerminal } from './terminal.js';
 
 /** Returns when the mount is connected. Throws a CommandError with the exit code that `mount` would have. */
 export async function reconnect(
@@ -26,21 +27,21 @@ export async function reconnect(
   if (daemon.status === null) {
     throw new CommandError('failure', `${path}: its process ${daemon.pid} does not answer`);
   }
-  const terminal = openTerminal();
+  const asker = findAsker(env);
   const listener = async (message: ToPerson): Promise<Answer | null> => {
-    if (message.type === 'question') return answerOn(terminal, message);
-    tell(printable(message.text));
+    if (message.type === 'question') return answerBy(asker, message);
+    tell(printable(message.text, true));
     return null;
   };
   try {
-    const request = { op: 'reconnect', interactive: terminal !== null } as const;
+    const request = { op: 'reconnect', interactive: asker !== null } as const;
     await Promise.race([askControl(daemon.socket, request, { listener }), interruption()]);
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
     const exit = error.kind === 'dead' ? 'daemon' : error.exit;
     throw new CommandError(exit, `${path}: ${printable(error.message)}`, { cause: error });
   } finally {
-    terminal?.release();
+    asker?.release();
   }
 }
 

@@ -10,6 +10,7 @@ import { hostname, type UserInfo, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { encodeText } from '../base/bytes.js';
 import { OptionError } from '../config/errors.js';
+import { filesFrom } from '../config/kinds.js';
 import { completeOptions, type MountOptions, type ParsedOptions, type SshWord } from '../config/parse.js';
 import { formatJump, type Jump } from '../config/proxy-jump.js';
 import {
@@ -78,14 +79,17 @@ export async function resolveTarget(
 
   const { environment } = place.local;
   const [dump, plain] = await Promise.all([
-    askSsh({ configFile, options: toAll.map(spelled), destination }, environment),
+    askSsh({ configFile, options: toAll.map((word) => spelled(word, place)), destination }, environment),
     askSsh({ configFile: 'none', options: [], destination: { user: null, host, port: null } }, environment),
   ]);
   const proxy = await proxyOf(parsed.given, place);
   const resolver = new Resolver(place, configFile, parsed, plain, proxy);
   const { options, settings, jumps } = resolver.understand(destination, parsed.given, dump);
   const route = await resolver.route(jumps, options, [destination]);
-  const sshOptions = [...(user === null ? [] : [`User=${user}`]), ...words.map(spelled)];
+  const sshOptions = [
+    ...(user === null ? [] : [`User=${user}`]),
+    ...words.map((word) => spelled(word, place)),
+  ];
   const full = { ...settings, route, sshOptions };
   const way = describeWay(full);
   const note =
@@ -120,7 +124,7 @@ async function resolveSession(
     route,
     configFile: 'none',
     sshOptions: [
-      ...parsed.sshWords.map(spelled),
+      ...parsed.sshWords.map((word) => spelled(word, place)),
       ...sessionWords(session, parsed.given),
       `User=${user}`,
       `Port=${port}`,
@@ -130,7 +134,10 @@ async function resolveSession(
   return { target, options, settings: full, note: `the PuTTY session ${name} is ${describeWay(full)}` };
 }
 
-const spelled = ({ keyword, value }: SshWord) => `${keyword}=${value}`;
+/** As a value of `-o`. The serving process works in `/`, and so does the ssh that it starts. */
+function spelled({ keyword, value, namesFiles }: SshWord, { directory }: Place): string {
+  return `${keyword}=${namesFiles ? filesFrom(directory, value) : value}`;
+}
 
 /**
  * The file for `-F`, or null where ssh finds the right ones by itself: it looks in the home directory of the account,

@@ -7,7 +7,6 @@ import { openSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import { printable } from '../base/printable.js';
 import { CommandError } from './exit.js';
-import type { Answer, Question } from './ipc.js';
 
 /** What is needed of a tty.ReadStream. */
 export interface TerminalInput {
@@ -155,12 +154,6 @@ export class Terminal {
     this.#output.write('\n');
     end(question);
   }
-}
-
-/** Asks the person at `terminal`; the answer's text is null where there is none, or when they gave up. */
-export async function answerOn(terminal: Terminal | null, { id, text, hidden }: Question): Promise<Answer> {
-  const asked = hidden ? terminal?.secret(text) : terminal?.line(text);
-  return { type: 'answer', id, text: (await asked?.catch(() => null)) ?? null };
 }
 
 function interruption(): CommandError {

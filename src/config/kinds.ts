@@ -3,6 +3,7 @@
  * an `OptionError` that names the option and the values it allows. A definition tells people, too, what the
  * option is for, so that parser and words cannot disagree.
  */
+import { join } from 'node:path';
 import { OptionError } from './errors.js';
 
 export type Group = 'Connection' | 'Recovery' | 'Ownership' | 'Mount' | 'Caching';
@@ -24,6 +25,8 @@ export interface Option<T> {
   readonly repeatable?: boolean;
   /** The text of a value as ssh understands it, where that may differ from what is accepted here. */
   readonly forSsh?: (text: string) => string;
+  /** The value names files, which may be relative to the working directory. */
+  readonly namesFiles?: true;
 }
 
 /** Options by their key in `MountOptions`. */
@@ -255,11 +258,29 @@ function quoted(text: string): string {
   return /\s/.test(text) && !text.includes('"') ? `"${text}"` : text;
 }
 
+/** A shared library: a name without a slash is looked for where libraries are. */
+export function library<T extends string | null>(
+  description: Description & { readonly fallback: T; readonly placeholder: string },
+): Option<string | T> {
+  return { ...description, words: {}, read: unquoted, forSsh: quoted };
+}
+
 /** One file; quotes around it are allowed, and needed nowhere. */
 export function path<T extends string | null>(
   description: Description & { readonly fallback: T; readonly placeholder: string },
 ): Option<string | T> {
-  return { ...description, words: {}, read: unquoted, forSsh: quoted };
+  return { ...library(description), namesFiles: true };
+}
+
+/** What stands in the place of a file (ssh_config(5): IdentityFile, IdentityAgent). */
+const NO_FILE = /^(?:none|SSH_AUTH_SOCK)$/;
+
+/** Files in ssh's spelling, with those that are relative taken from `directory`. */
+export function filesFrom(directory: string, text: string): string {
+  return text.replace(/"([^"]*)"|[^\s"]+/g, (word, inQuotes?: string) => {
+    const file = inQuotes ?? word;
+    return /^[/~%$]/.test(file) || NO_FILE.test(file) ? word : quoted(join(directory, file));
+  });
 }
 
 /** Files that are named one at a time. */
@@ -272,6 +293,7 @@ export function eachPath(description: Description): Option<readonly string[]> {
     repeatable: true,
     read: (name, text, before) => [...(before ?? []), unquoted(name, text)],
     forSsh: quoted,
+    namesFiles: true,
   };
 }
 
@@ -286,6 +308,7 @@ export function paths(
     ...description,
     words: {},
     placeholder: 'FILES',
+    namesFiles: true,
     read: (name, text) => {
       const found: string[] = [];
       for (const [, inQuotes, bare = ''] of text.matchAll(/"([^"]*)"|([^\s"]+)/g)) {

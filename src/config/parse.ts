@@ -33,6 +33,8 @@ export interface SshWord {
   readonly value: string;
   /** What the word is to Remora: an option of the schema, or the effect of a keyword that is none. */
   readonly effect: 'option' | SshKeyword['effect'];
+  /** The value names files, which may be relative to the working directory. */
+  readonly namesFiles: boolean;
 }
 
 /** The options that were given, and nothing else. */
@@ -180,7 +182,8 @@ class Reading {
     if (keyword === null) return;
     const isLatest = option.repeatable !== true;
     const before = this.#sshWords.filter((word) => !isLatest || word.keyword !== keyword);
-    this.#sshWords = [...before, { keyword, value, effect: 'option' }];
+    const namesFiles = option.namesFiles === true;
+    this.#sshWords = [...before, { keyword, value, effect: 'option', namesFiles }];
   }
 
   #applyKeyword(name: string, value: string | null): boolean {
@@ -189,7 +192,7 @@ class Reading {
     const { keyword, entry } = found;
     if (value === null) throw new OptionError(`option '${keyword}' needs a value: ${keyword}=VALUE`);
     if (entry.effect !== 'resolution') log("option '%s' has no effect: %s", keyword, entry.reason);
-    this.#sshWords.push({ keyword, value, effect: entry.effect });
+    this.#sshWords.push({ keyword, value, effect: entry.effect, namesFiles: false });
     return true;
   }
 }

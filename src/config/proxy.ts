@@ -51,10 +51,14 @@ function decoded(option: string, text: string | undefined): string | null {
   }
 }
 
-/** The first line of a file as corkscrew has it: `USER:PASSWORD`. @throws OptionError */
-export function parseProxyAuth(text: string, file: string): { user: string; password: string } {
+/**
+ * User and password as corkscrew has them, on the first line of a file or in a variable.
+ * @param origin of the text, for the error message
+ * @throws OptionError, which does not repeat the text
+ */
+export function parseProxyAuth(text: string, origin: string): { user: string; password: string } {
   const [line = ''] = text.split(/\r?\n/, 1);
   const colon = line.indexOf(':');
-  if (colon < 1) throw new OptionError(`${file} does not hold USER:PASSWORD on its first line`);
+  if (colon < 1) throw new OptionError(`${origin} does not hold USER:PASSWORD on its first line`);
   return { user: line.slice(0, colon), password: line.slice(colon + 1) };
 }

@@ -56,12 +56,20 @@ export class Access {
     this.#before = before;
   }
 
-  /** To a server that was not met before. */
-  static async first(settings: ConnectSettings, surroundings: Surroundings): Promise<Access> {
+  /**
+   * To a server that was not met before.
+   * @param hop the connection to the last host on the way, where it is there already; it belongs to the result
+   */
+  static async first(
+    settings: ConnectSettings,
+    surroundings: Surroundings,
+    hop: Ssh2Connection | null = null,
+  ): Promise<Access> {
     const { hops, proxy } = settings.route;
     const last = hops.at(-1);
     let before: Before | null = null;
-    if (last !== undefined) {
+    if (hop !== null) before = () => Promise.resolve(hop);
+    else if (last !== undefined) {
       const way = { ...last, route: { hops: hops.slice(0, -1), proxy } };
       const access = await Access.first(way, surroundings);
       before = (prompter, signal) => access.enter(prompter, signal);
@@ -128,6 +136,11 @@ export class Access {
           throw aborted.aborted ? aborted.reason : error;
         },
       );
+      // In the meantime; nobody would be told of it any more.
+      if (aborted.aborted) {
+        carrier.abandon();
+        throw aborted.reason;
+      }
       const connection = new Ssh2Connection(this.#settings, carrier);
       const cut = () => connection.fail(aborted.reason);
       aborted.addEventListener('abort', cut, { once: true });

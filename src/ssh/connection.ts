@@ -68,7 +68,9 @@ export async function connect(
     const remedy = 'give the first of them a ProxyCommand in ssh_config, or use -o transport=ssh2';
     throw new ConnectError('protocol', `the ssh program cannot take a proxy to its hops: ${remedy}`);
   }
-  const isChoice = transport === 'auto' && knowsWay(settings) && (await hasProgram(settings, surroundings));
+  // A program that was named is started, and fails if it is not there.
+  const hasChoice = settings.sshCommand !== null || (await hasProgram(surroundings));
+  const isChoice = transport === 'auto' && knowsWay(settings) && hasChoice;
   if (!isChoice) return bySsh2();
   const reason = await whyOpenSsh(settings, surroundings);
   if (reason !== null) {

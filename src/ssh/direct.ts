@@ -75,16 +75,29 @@ class DirectSocket extends Socket {
   }
 }
 
-/** Whoever started this process has connected it; when that ends, nothing can bring it back. */
+/**
+ * Whoever started this process has connected it; when that ends, nothing can bring it back.
+ * @throws ConnectError where they have not
+ */
 export function connectPassively(): Connection {
-  // Node's own standard output blocks the process when it is a pipe that is full.
-  const readable = new Socket({ fd: 0, readable: true, writable: false });
-  const writable = new Socket({ fd: 1, readable: false, writable: true });
-  const stream = Duplex.from({ readable, writable });
+  const stream = standardStreams();
   return new SingleConnection({
     stream,
     server: 'the server at standard input and output',
     serverSoftware: 'an SFTP server',
     complaints: () => '',
   });
+}
+
+function standardStreams(): Duplex {
+  try {
+    // Node's own standard output blocks the process when it is a pipe that is full.
+    const readable = new Socket({ fd: 0, readable: true, writable: false });
+    const writable = new Socket({ fd: 1, readable: false, writable: true });
+    return Duplex.from({ readable, writable });
+  } catch (cause) {
+    // A file or a device.
+    const text = 'passive takes a pipe or a socket to an SFTP server as standard input and output';
+    throw new ConnectError('protocol', text, { cause });
+  }
 }

@@ -9,6 +9,10 @@ export type ConnectErrorKind =
   | 'refused'
   | 'unreachable'
   | 'timeout'
+  /** A proxy makes no connection, or a ProxyCommand fails. */
+  | 'proxy'
+  /** A proxy wants another user and password. */
+  | 'proxy-login'
   | 'host-key-unknown'
   | 'host-key-changed'
   | 'host-key-revoked'
@@ -36,16 +40,19 @@ export class LoginError extends ConnectError {
   readonly accepted: readonly string[] | null;
   /** What it took before was among it: the server may not be ready again, and take it later. */
   readonly isRepeat: boolean;
+  /** The login that was refused, where it was the ssh program's to a host on the way. */
+  readonly onTheWay: { readonly user: string; readonly host: string } | null;
 
   constructor(
     kind: 'key-file' | 'authentication',
     message: string,
-    { accepted, isRepeat }: Pick<LoginError, 'accepted' | 'isRepeat'>,
+    { accepted, isRepeat, onTheWay = null }: Pick<LoginError, 'accepted' | 'isRepeat'> & Partial<LoginError>,
   ) {
     super(kind, message);
     this.name = 'LoginError';
     this.accepted = accepted;
     this.isRepeat = isRepeat;
+    this.onTheWay = onTheWay;
   }
 }
 
@@ -54,6 +61,7 @@ const FOR_A_PERSON: ReadonlySet<ConnectErrorKind> = new Set([
   'host-key-changed',
   'host-key-revoked',
   'host-certificate',
+  'proxy-login',
   'authentication',
   'key-file',
 ]);
@@ -69,6 +77,7 @@ const OF_THE_NETWORK: ReadonlySet<ConnectErrorKind> = new Set([
   'unreachable',
   'timeout',
   'lost',
+  'proxy',
 ]);
 
 /** Whether it may be otherwise as soon as the network, or the server, is up. */

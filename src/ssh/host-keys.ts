@@ -265,16 +265,15 @@ export class HostKeys {
     const others = names.map(({ file, line, hosts }) => {
       return `    ${file}:${line}: ${hosts.startsWith('|') ? '[hashed name]' : printable(hosts)}`;
     });
-    prompter.info(
-      [
-        `The authenticity of host '${printable(this.#name)} (${shownAddress})' can't be established.`,
-        `${keyTypeLabel(keyTypeOf(key))} key fingerprint is ${print}.`,
-        ...(others.length === 0
-          ? ['This key is not known by any other names.']
-          : ['This host key is known by the following other names/addresses:', ...others.slice(0, 8)]),
-      ].join('\n'),
-    );
-    const question = 'Are you sure you want to continue connecting (yes/no/[fingerprint])? ';
+    // All in the question itself: where a window asks, nothing else is seen.
+    const question = [
+      `The authenticity of host '${printable(this.#name)} (${shownAddress})' can't be established.`,
+      `${keyTypeLabel(keyTypeOf(key))} key fingerprint is ${print}.`,
+      ...(others.length === 0
+        ? ['This key is not known by any other names.']
+        : ['This host key is known by the following other names/addresses:', ...others.slice(0, 8)]),
+      'Are you sure you want to continue connecting (yes/no/[fingerprint])? ',
+    ].join('\n');
     return confirmed(prompter, question, print);
   }
 

@@ -69,7 +69,8 @@ export async function overProxy(
     const { kind } = explain(error, 'dialling', proxy.host, proxy.port);
     const why = error instanceof Error ? printable(error.message) : String(error);
     const text = `cannot reach ${describeServer(host, port)} through the ${name}: ${why}`;
-    throw new ConnectError(kind, text, { cause: error });
+    // What is no error of a socket is the proxy's own doing.
+    throw new ConnectError(kind === 'protocol' ? 'proxy' : kind, text, { cause: error });
   };
   const carrier = await dial(proxy.host, proxy.port, settings, signal).catch(tell);
   await TUNNELS[proxy.kind](carrier.stream, host, port, proxy, signal).catch((error: unknown) => {

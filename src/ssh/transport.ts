@@ -8,7 +8,6 @@ import { delimiter, join } from 'node:path';
 import { missingAlgorithms } from './algorithms.js';
 import { whyByKeys } from './certificates.js';
 import { ConnectError } from './errors.js';
-import { splitCommand } from './openssh/command.js';
 import { foreignKey } from './openssh/keys.js';
 import type { ConnectSettings, Surroundings } from './settings.js';
 
@@ -71,15 +70,10 @@ export function whyAnother(error: unknown): string | null {
     : null;
 }
 
-/** Whether the program that `settings` name can be found as a process would be started. */
-export async function hasProgram(
-  { sshCommand }: Pick<ConnectSettings, 'sshCommand'>,
-  { environment }: Surroundings,
-): Promise<boolean> {
-  const [file = 'ssh'] = splitCommand(sshCommand ?? 'ssh');
-  const places = file.includes('/')
-    ? [file]
-    : (environment.PATH ?? '/usr/bin:/bin').split(delimiter).map((directory) => join(directory, file));
+/** Whether `program` can be found as a process would be started. */
+export async function hasProgram({ environment }: Surroundings, program = 'ssh'): Promise<boolean> {
+  const directories = (environment.PATH ?? '/usr/bin:/bin').split(delimiter);
+  const places = program.includes('/') ? [program] : directories.map((directory) => join(directory, program));
   const found = await Promise.all(places.map((place) => isThere(place, constants.X_OK)));
   return found.includes(true);
 }

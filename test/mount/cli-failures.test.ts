@@ -149,6 +149,10 @@ describe('the host', () => {
     expect(performance.now() - begun).toBeLessThan(10_000);
   });
 
+  it('that is not at standard input is 25', async () => {
+    expect(await refused(await mounting('-o', 'passive,ssh_config=none'), 25)).toContain('takes a pipe');
+  });
+
   it('that hangs up at once is 24 or 25', async () => {
     const port = await odd((socket) => socket.end());
     const finished = await mounting('-p', String(port));
@@ -295,6 +299,12 @@ describe('the remote directory', () => {
 
   it('that does not exist is 51', async () => {
     expect(await refused(await remote(join(disk, 'missing')), 51)).toContain('missing');
+  });
+
+  it('that does not exist is not connected to again', async () => {
+    const options = [...login, '-f', '-o', 'max_conns=1'];
+    const finished = await remora.run([source(join(disk, 'missing')), await remora.mountpoint(), ...options]);
+    expect(await refused(finished, 51)).not.toContain('reconnecting');
   });
 
   it('that is a file is 52', async () => {

@@ -54,7 +54,7 @@ describe('a large copy', () => {
     expect(await world.link()).toMatchObject({ state: expect.stringMatching(/offline|connecting/) });
     await world.sshd.resume();
     await copy();
-    expect(await world.link()).toMatchObject({ state: 'connected', needsPerson: false });
+    await until('the mount to be connected', async () => (await world.link()).state === 'connected');
     await world.worksAndEnds();
   });
 });

@@ -154,7 +154,7 @@ describe('what plink has saved', () => {
     await session(server, key);
     const refused = await mount();
     expect(refused.code).toBe(41);
-    expect(refused.stderr).toContain(`convert it: puttygen '${key}' -O private-openssh -o '`);
+    expect(refused.stderr).toContain(`convert it: puttygen ${key} -O private-openssh -o `);
     const readable = join(scope.directory, 'readable by ssh');
     await must('puttygen', [key, '-O', 'private-openssh', '-o', readable]);
     await session(server, readable);

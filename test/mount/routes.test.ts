@@ -1,5 +1,4 @@
 /** Mounts through the real proxies and hops; each is lost in the middle of a copy, and the copy is whole in the end. */
-import type { ChildProcess } from 'node:child_process';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,6 +7,7 @@ import { type Mounted, Remora } from '../support/remora.js';
 import { must, run, start, until } from '../support/run.js';
 import { Scope } from '../support/scope.js';
 import { makeKey } from '../support/server.js';
+import { service, tinyproxyArguments } from '../support/services.js';
 import { accepts, freePort, Sshd, type SshdOptions } from '../support/sshd.js';
 import { isRoot } from '../support/user.js';
 
@@ -27,31 +27,17 @@ afterAll(async () => {
   await scope?.close();
 });
 
-/** A program of this scope that is there once `port` accepts connections. */
-async function service(program: string, args: readonly string[], port: number): Promise<ChildProcess> {
-  let child = start(program, args, { env: scope.environment });
-  scope.defer(program, async () => {
-    if (child.pid !== undefined) await endProcesses([child.pid]);
-  });
-  await until(`${program} to listen`, async () => {
-    // Somebody's outgoing connection may have the port for a moment.
-    if (child.exitCode !== null) child = start(program, args, { env: scope.environment });
-    return accepts(port);
-  });
-  return child;
-}
-
 interface Restartable {
   readonly port: number;
   restart(): Promise<void>;
 }
 
 async function restartable(program: string, args: readonly string[], port: number): Promise<Restartable> {
-  let child = await service(program, args, port);
+  let child = await service(scope, program, args, port);
   const restart = async () => {
     if (child.pid !== undefined)
       await endProcesses([child.pid, ...(await descendants(child.pid))], 'SIGKILL');
-    child = await service(program, args, port);
+    child = await service(scope, program, args, port);
   };
   return { port, restart };
 }
@@ -62,10 +48,7 @@ const named = ({ host, port, user, knownHosts }: Sshd) => ({ host, port, user, k
 
 async function tinyproxy(...lines: string[]): Promise<Restartable> {
   const port = await freePort();
-  const file = join(scope.directory, `tinyproxy-${++configurations}.conf`);
-  const all = ['Listen 127.0.0.1', `Port ${port}`, 'Timeout 600', 'MaxClients 20', ...lines];
-  await writeFile(file, `${all.join('\n')}\n`);
-  return restartable('tinyproxy', ['-d', '-c', file], port);
+  return restartable('tinyproxy', await tinyproxyArguments(scope, port, lines), port);
 }
 
 /** Copies a large file through the mount, with an accident as soon as a part of it is there. */
@@ -109,7 +92,7 @@ describe('an HTTP proxy', () => {
     const ways = [
       { options: [`http_proxy=bob:secret@${at}`] },
       { options: [`http_proxy=${at}`, `http_proxy_auth=${file}`] },
-      { options: [`http_proxy=${at}`], env: { CORKSCREW_AUTH: file } },
+      { options: [`http_proxy=${at}`], env: { CORKSCREW_AUTH: 'bob:secret' } },
     ];
     for (const way of ways) await (await remora.mount(sshd, disk, way)).unmount();
     expect(await refusal([`http_proxy=${at}`])).toMatch(/it wants a user and a password .*407/);
@@ -243,7 +226,7 @@ it('a tunnel that autossh keeps', async () => {
   const known = ['-o', `UserKnownHostsFile=${hop.knownHosts}`, '-i', hop.keyFile, '-F', 'none'];
   const forward = ['-M', '0', '-N', '-L', `127.0.0.1:${port}:${sshd.host}:${sshd.port}`];
   const to = ['-p', `${hop.port}`, `${hop.user}@${hop.host}`];
-  const autossh = await service('autossh', [...forward, ...known, ...to], port);
+  const autossh = await service(scope, 'autossh', [...forward, ...known, ...to], port);
   const mounted = await remora.mount({ ...sshd, port, host: sshd.host, user: sshd.user }, disk, {
     options: [`HostKeyAlias=[${sshd.host}]:${sshd.port}`],
   });

@@ -166,6 +166,23 @@ describe('what a configuration comes to', () => {
     expect(settings.userKnownHostsFiles.slice(0, 2)).toEqual(['/a', '/b c/box']);
   });
 
+  it('relative files, which the ssh of a mount would look for in another directory', async () => {
+    const options = 'IdentityFile=my key,IdentityFile=~/k,IdentityFile=none,UserKnownHostsFile="a b" c';
+    const words = `${options},IdentityAgent=SSH_AUTH_SOCK,PKCS11Provider=lib.so,ControlPath=%d/c`;
+    const { identityFiles, sshOptions } = await settingsOf('', 'box:', words);
+    const here = scope.directory;
+    expect(identityFiles).toEqual([`${here}/my key`, '/home/me/k', 'none']);
+    expect(sshOptions).toEqual([
+      `IdentityFile="${here}/my key"`,
+      'IdentityFile=~/k',
+      'IdentityFile=none',
+      `UserKnownHostsFile="${here}/a b" ${here}/c`,
+      'IdentityAgent=SSH_AUTH_SOCK',
+      'PKCS11Provider=lib.so',
+      'ControlPath=%d/c',
+    ]);
+  });
+
   it('lists that change the default of ssh', async () => {
     const { ciphers, macs, kexAlgorithms } = await settingsOf(
       'Ciphers ^aes256-gcm@openssh.com\nMACs -*sha1*,umac*',

@@ -216,7 +216,7 @@ describe('why it does not connect, in one sentence', () => {
       [25, [], { port: await odd('EXEC:true') }],
       [25, [], { port: await odd('EXEC:echo hello') }],
       [23, ['ConnectTimeout=1'], { port: await odd('EXEC:sleep 60') }],
-      [22, ['ProxyCommand=sh -c "echo no way >&2; exit 3"'], {}],
+      [26, ['ProxyCommand=sh -c "echo no way >&2; exit 3"'], {}],
       [25, ['KexAlgorithms=diffie-hellman-group1-sha1'], {}],
       [50, ['sftp_server=nope'], {}],
     ] as const;
@@ -478,6 +478,17 @@ describe('SFTP without SSH', () => {
     } finally {
       await stop(pid);
     }
+  });
+
+  it('passive says what it wants where there is no such thing', async () => {
+    const finished = await remora.run([
+      `there:${disk}`,
+      await remora.mountpoint(),
+      '-o',
+      'passive,ssh_config=none',
+    ]);
+    expect(finished.stderr).toMatch(/^remora: passive takes a pipe or a socket[^\n]*\n$/);
+    expect(finished.code).toBe(25);
   });
 
   it('passive speaks to the sftp-server at its standard input and output', async () => {

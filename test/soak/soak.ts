@@ -49,7 +49,7 @@ async function soak(settings: Settings, scope: Scope): Promise<Summary> {
   const root = await scope.makeDirectory('disk');
   const disk = isRoot ? await SmallDisk.mount(scope, root, DISK) : null;
   const watched = await furnish(root, settings.seed);
-  const sshd = await Sshd.start(scope, { sftp: 'external', config: ['LogLevel ERROR'] });
+  const sshd = await Sshd.start(scope, { sftp: 'external', config: ['LogLevel INFO'] });
   const pieces = new Random(`${settings.seed}/pieces`);
   const proxy = await FaultProxy.start(sshd.port, () => pieces.next());
   scope.defer('proxy', () => proxy.stop());

@@ -1,22 +1,53 @@
 /** `remora doctor`: this machine, then a host from its name to its directory, and the report of it all. */
+
+import { printable } from '../../base/printable.js';
+import { quoted } from '../../base/shell.js';
 import { parseOptions } from '../../config/parse.js';
-import type { Prompter } from '../../ssh/settings.js';
+import { parsePuttyTarget } from '../../config/putty-store.js';
+import type { ConnectSettings, Prompter } from '../../ssh/settings.js';
 import type { DoctorArguments } from '../arguments.js';
+import { type Asker, findAsker } from '../asker.js';
 import type { ExitName } from '../exit.js';
 import { askPassword } from '../mount.js';
 import { processPlace } from '../resolve.js';
-import { openTerminal, type Terminal } from '../terminal.js';
 import { FILE_CHECKS } from './files.js';
-import { examine, type Finding, rootCause } from './finding.js';
+import { type Check, examine, type Finding, rootCause } from './finding.js';
 import { HANDSHAKE_CHECKS } from './handshake.js';
 import { HostCase } from './host-case.js';
+import { HOST_KEY_CHECK } from './host-key.js';
 import { LOCAL_CHECKS, type Machine } from './local.js';
-import { LOGIN_CHECKS } from './login.js';
-import { NETWORK_CHECKS } from './network.js';
+import { LOGIN_CHECK } from './login.js';
+import { CONFIGURATION_CHECK, NETWORK_CHECKS, TUNNEL_CHECK, withColon } from './network.js';
+import { byHand, PROXY_CHECK } from './proxy.js';
 import { Redactor } from './redact.js';
 import { formatJson, formatText, hasUnicode } from './report.js';
+import type { Station } from './station.js';
+import { TRANSPORT_CHECK } from './transport.js';
 
-const HOST_CHECKS = [...NETWORK_CHECKS, ...HANDSHAKE_CHECKS, ...LOGIN_CHECKS, ...FILE_CHECKS];
+/** What is looked at follows from what the configuration turns out to be. */
+function* hostChecks(subject: HostCase): Iterable<Check<HostCase>> {
+  yield CONFIGURATION_CHECK;
+  if (subject.resolved === null) return;
+  const { passive, directPort, route } = subject.settings;
+  yield TRANSPORT_CHECK;
+  if (passive) return;
+  yield* NETWORK_CHECKS;
+  if (directPort !== null) yield of(subject.last, LOGIN_CHECK);
+  else {
+    if (route.proxy !== null) yield PROXY_CHECK;
+    for (const station of subject.stations) {
+      if (station.before !== null) yield of(station, TUNNEL_CHECK);
+      for (const check of [...HANDSHAKE_CHECKS, HOST_KEY_CHECK, LOGIN_CHECK]) yield of(station, check);
+    }
+  }
+  yield* FILE_CHECKS;
+}
+
+/** A check of one of the servers on the way, with its name where it is not the host itself. */
+function of(station: Station, check: Check<Station>): Check<HostCase> {
+  const title = station.isLast ? check.title : `${station.name}: ${check.title}`;
+  return { ...check, title, run: () => check.run(station) };
+}
 
 export interface Diagnosis {
   readonly text: string;
@@ -34,14 +65,13 @@ export async function doctor(
   if (args.target !== null) {
     const parsed = parseOptions(args.options);
     const isAsked = parsed.given.batchMode !== true;
-    const terminal = isAsked ? openTerminal() : null;
-    const password = () =>
-      parsed.given.passwordStdin === true ? askPassword(terminal) : Promise.resolve(null);
-    const subject = new HostCase(args.target, parsed, place, prompterOf(terminal, tell), password);
+    const asker = isAsked ? findAsker(place.local.environment) : null;
+    const password = () => (parsed.given.passwordStdin === true ? askPassword(asker) : Promise.resolve(null));
+    const subject = new HostCase(args.target, parsed, place, prompterOf(asker, tell), password);
     try {
-      findings.push(...(await examine(HOST_CHECKS, subject, tell)));
+      findings.push(...(await examine(hostChecks(subject), subject, tell)));
     } finally {
-      terminal?.release();
+      asker?.release();
       await subject.close();
     }
     hideHost(redactor, subject);
@@ -61,43 +91,69 @@ function report(
   const clean = (text: string) => (redact ? redactor.redact(text) : text);
   const cleanOrNull = (text: string | null) => (text === null ? null : clean(text));
   const findings = found.map((each) => {
-    return { ...each, what: clean(each.what), why: cleanOrNull(each.why), remedy: cleanOrNull(each.remedy) };
+    const { title, what, why, remedy } = each;
+    return {
+      ...each,
+      title: clean(title),
+      what: clean(what),
+      why: cleanOrNull(why),
+      remedy: cleanOrNull(remedy),
+    };
   });
-  const subject = target === null ? 'this machine' : clean(target);
+  const subject = target === null ? 'this machine' : clean(printable(target) || "''");
   return json ? formatJson(subject, findings) : formatText(subject, findings, hasUnicode(env));
 }
 
 /** Everything that names the host or its users. */
-function hideHost(redactor: Redactor, { source, resolved, addresses }: HostCase): void {
-  const [, user = '', host = ''] = /^(?:(.*)@)?(\[[^\]]*\]|[^:]*)/.exec(source) ?? [];
-  redactor.hide('host', host.replace(/^\[|\]$/g, ''));
-  redactor.hide('user', user);
-  if (resolved !== null) {
-    const { settings } = resolved;
-    for (const each of [settings, ...settings.route.hops]) {
-      redactor.hide('host', each.host);
-      redactor.hide('host', each.originalHost);
-      redactor.hide('user', each.user);
-      redactor.hide('host', each.hostKeyAlias ?? '');
-    }
-    const { proxy } = settings.route;
-    if (proxy !== null && proxy.kind !== 'command') {
-      redactor.hide('host', proxy.host);
-      redactor.hide('user', proxy.user ?? '');
-    }
+function hideHost(redactor: Redactor, subject: HostCase): void {
+  const { source, parsed, addresses, stations } = subject;
+  const session = parsePuttyTarget(withColon(source));
+  const [, user = '', host = ''] = /^(?:(.*)@)?(\[[^\]]*\]|[^:]*)/s.exec(source) ?? [];
+  if (session === null) {
+    redactor.hide('host', host.replace(/^\[|\]$/g, ''));
+    redactor.hide('user', user);
+  } else redactor.hide('session', session.session);
+  // What could not be understood is in the error message.
+  const { proxyJump = null, hostName = null } = parsed.given;
+  for (const word of `${proxyJump ?? ''} ${hostName ?? ''}`.split(/[\s@:,/[\]]+/))
+    redactor.hide('host', word);
+  redactor.hide('user', parsed.given.user ?? '');
+  for (const { settings, login } of stations) {
+    redactor.hide('host', settings.host);
+    redactor.hide('host', settings.originalHost);
+    redactor.hide('host', settings.hostKeyAlias ?? '');
+    redactor.hide('user', settings.user);
+    const certificates = login?.keyring.certificates ?? [];
+    for (const name of certificates.flatMap(({ principals }) => principals)) redactor.hide('user', name);
+    hideProxy(redactor, settings);
   }
   for (const address of addresses) redactor.hide('host', address);
 }
 
-function prompterOf(terminal: Terminal | null, tell: (text: string) => void): Prompter {
+/** A command may hold anything, a password as well. */
+function hideProxy(redactor: Redactor, settings: ConnectSettings): void {
+  const { proxy } = settings.route;
+  if (proxy === null) return;
+  if (proxy.kind === 'command') {
+    for (const command of [proxy.command, byHand(proxy.command, settings) ?? '']) {
+      redactor.hide('command', command);
+      redactor.hide('command', quoted(`ProxyCommand=${command}`));
+    }
+  } else {
+    redactor.hide('host', proxy.host);
+    redactor.hide('user', proxy.user ?? '');
+  }
+}
+
+function prompterOf(asker: Asker | null, tell: (text: string) => void): Prompter {
   const nobody = () => Promise.reject(new Error('there is nobody to ask'));
   return {
-    interactive: terminal !== null,
-    secret: (question) => terminal?.secret(question) ?? nobody(),
-    confirm: (question) => terminal?.line(question) ?? nobody(),
+    interactive: asker !== null,
+    secret: (question) => asker?.secret(question) ?? nobody(),
+    confirm: (question) => asker?.line(question) ?? nobody(),
     // Banners and warnings; those that matter are findings.
     info: (message) => {
-      if (terminal !== null) tell(message);
+      if (asker !== null) tell(message);
     },
   };
 }

@@ -4,6 +4,7 @@
  */
 import { ascii, type ByteString, decodeText, encodeText } from '../../base/bytes.js';
 import { isDirectory } from '../../base/mode.js';
+import { quoted } from '../../base/shell.js';
 import type { SftpClient } from '../../sftp/client.js';
 import { SSH_FXF_READ } from '../../sftp/constants.js';
 import { CommandError } from '../exit.js';
@@ -11,8 +12,8 @@ import { formatBytes } from '../format.js';
 import { findLogin, findRoot, requestedPath } from '../remote-root.js';
 import { openSftp } from '../sftp.js';
 import { type Check, type Found, failure, ok, skipped, warning } from './finding.js';
-import { type HostCase, quoted } from './host-case.js';
-import { copyCommand, originOf } from './login.js';
+import type { HostCase } from './host-case.js';
+import { copyCommand, originOf } from './refusal.js';
 import { recognise } from './software.js';
 
 /** Milliseconds. */
@@ -37,7 +38,9 @@ function clientOf({ client }: HostCase): SftpClient {
 }
 
 async function sftp(subject: HostCase): Promise<Found[]> {
-  const { connection, target } = subject;
+  const { target, noSftp, last } = subject;
+  const { connection } = last;
+  if (noSftp !== null) return [explainNoSftp(subject, noSftp)];
   if (connection === null) throw new Error('nobody is logged in');
   try {
     const client = await openSftp(connection, target.options);
@@ -63,7 +66,7 @@ const WANTED = [
 ] as const;
 
 function explainNoSftp(subject: HostCase, error: unknown): Found {
-  const software = subject.connection?.serverSoftware ?? '';
+  const software = subject.last.probe?.theirs.software ?? '';
   const message = error instanceof Error ? error.message : String(error);
   const { sftpServer } = subject.settings;
   if (error instanceof CommandError && error.exit === 'protocol' && /prints text/.test(message)) {
@@ -73,7 +76,8 @@ function explainNoSftp(subject: HostCase, error: unknown): Found {
     return { ...failure(message, why, remedy), id: 'sftp-text' };
   }
   const { sftpRemedy } = recognise(software);
-  if (error instanceof CommandError && error.exit === 'subsystem') {
+  const hasEnded = error instanceof CommandError ? error.exit === 'subsystem' : /program ended/.test(message);
+  if (hasEnded) {
     const why = `the server starts the program for SFTP ('${sftpServer}'), and it ends at once: it is not installed, or not where it is looked for`;
     return { ...failure(message, why, sftpRemedy), id: 'sftp-program' };
   }
@@ -87,7 +91,7 @@ function explainNoSftp(subject: HostCase, error: unknown): Found {
  */
 async function serverPermissions(subject: HostCase): Promise<Found[]> {
   const client = clientOf(subject);
-  const { attempts, keyring } = subject.login ?? { attempts: [], keyring: null };
+  const { attempts, keyring } = subject.last.login ?? { attempts: [], keyring: null };
   const last = attempts.at(-1);
   const refused = attempts.slice(0, -1).flatMap(({ key }) => key ?? []);
   const login = await findLogin(client);
@@ -111,7 +115,7 @@ async function serverPermissions(subject: HostCase): Promise<Found[]> {
       const why = last?.key
         ? `this server bears it, but sshd usually ignores the keys then (StrictModes); ${right} is right`
         : `so sshd does not trust the keys in it and ignores them (StrictModes); ${right} is right`;
-      found.push(make(what, why, `${subject.command()} chmod ${right} ${quoted(shown)}`));
+      found.push(make(what, why, subject.last.remote(`chmod ${right} ${quoted(shown)}`)));
     } else if (stats.uid !== undefined && login !== null && stats.uid !== login.uid && stats.uid !== 0) {
       const what = `${shown} on the server belongs to user ${stats.uid}, and the login is ${login.uid}`;
       const why = 'so sshd does not trust it';
@@ -137,7 +141,7 @@ async function serverPermissions(subject: HostCase): Promise<Found[]> {
     ];
   }
   const remedy = copyCommand(
-    { keyring, command: (program, options) => subject.command(program, options) },
+    { keyring, command: (program, options) => subject.last.command(program, options) },
     refused,
   );
   return [warning(`not in ${decodeText(keys)} of the server: ${shown}`, 'so a password was needed', remedy)];
@@ -178,9 +182,9 @@ async function directory(subject: HostCase): Promise<Found[]> {
     const exit = error instanceof CommandError ? error.exit : 'failure';
     switch (exit) {
       case 'remote-missing':
-        return [failure(message, 'it is mistyped, or was removed', `${subject.command()} mkdir ${path}`)];
+        return [failure(message, 'it is mistyped, or was removed', subject.last.remote(`mkdir -p ${path}`))];
       case 'remote-not-directory':
-        return [failure(message, 'only directories can be mounted', `${subject.command()} ls -ld ${path}`)];
+        return [failure(message, 'only directories can be mounted', subject.last.remote(`ls -ld ${path}`))];
       case 'remote-permission': {
         const why = `${subject.settings.user} may not read it, or not enter a directory above it`;
         return [failure(message, why, `on the server: namei -l ${path}`)];

@@ -50,9 +50,13 @@ export const skipped = (what: string): Found => ({ verdict: 'skipped', what, why
 /** How long a check may take before a person is told what is being waited for, in milliseconds. */
 const PATIENCE = 1000;
 
-/** Makes the checks one after the other. Never rejects: what a check throws is its finding. */
+/**
+ * Makes the checks one after the other, each before the next one is asked for. Never rejects: what a check throws is
+ * its finding. What is looked at of several servers in turn has the same id each time: where it has failed for one,
+ * it has failed for those behind it.
+ */
 export async function examine<Case>(
-  checks: readonly Check<Case>[],
+  checks: Iterable<Check<Case>>,
   subject: Case,
   progress: (text: string) => void,
 ): Promise<readonly Finding[]> {
@@ -65,7 +69,7 @@ export async function examine<Case>(
         ? await timed(check, subject, progress)
         : [skipped(`not looked at, because of: ${missing.get(lacks)}`)];
     for (const each of found) {
-      findings.push({ ...clean(each), id: each.id ?? check.id, title: check.title });
+      findings.push({ ...clean(each), id: each.id ?? check.id, title: printable(check.title) });
     }
     if (lacks !== undefined) missing.set(check.id, missing.get(lacks) ?? lacks);
     else if (found.some(({ verdict }) => verdict === 'failure')) missing.set(check.id, check.title);

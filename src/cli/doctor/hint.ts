@@ -1,11 +1,26 @@
 /** Which check of the doctor looks closer at a failed mount. */
+
+import { quoted } from '../../base/shell.js';
 import type { ExitName } from '../exit.js';
 
-const CHECKS: Partial<Record<ExitName, string>> = {
+/** Null where the sentence about the failure says all there is to say. */
+const CHECKS: Readonly<Record<ExitName, string | null>> = {
+  ok: null,
+  failure: null,
+  usage: null,
+  daemon: null,
+  'mountpoint-missing': null,
+  'mountpoint-not-directory': null,
+  'mountpoint-not-empty': null,
+  'mountpoint-mounted': null,
+  'mountpoint-permission': null,
+  'mountpoint-stale': 'dead-mounts',
   resolve: 'name',
   refused: 'tcp',
   unreachable: 'tcp',
   timeout: 'tcp',
+  proxy: 'proxy',
+  'proxy-login': 'proxy',
   lost: 'banner',
   protocol: 'banner',
   'host-key-unknown': 'host-key',
@@ -22,16 +37,20 @@ const CHECKS: Partial<Record<ExitName, string>> = {
   'device-permission': 'fuse-device',
   'no-helper': 'fusermount',
   'helper-failed': 'fusermount',
-  'mountpoint-stale': 'dead-mounts',
+  'mount-failed': 'kernel',
+  'not-mounted': null,
+  busy: null,
+  unsent: null,
+  interrupted: null,
 };
 
 /** The check that a failure belongs to; null for one that is none of the doctor's. */
 export function checkOf(exit: ExitName): string | null {
-  return CHECKS[exit] ?? null;
+  return CHECKS[exit];
 }
 
 /** The end of the sentence about a failed mount of `source`; empty where the doctor has nothing to add. */
 export function doctorHint(exit: ExitName, source: string): string {
   const check = checkOf(exit);
-  return check === null ? '' : ` (see: remora doctor ${source}, ${check})`;
+  return check === null ? '' : ` (see: remora doctor ${quoted(source)}, ${check})`;
 }

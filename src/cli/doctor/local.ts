@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { lstat, open, readFile, stat } from 'node:fs/promises';
 import { release } from 'node:os';
-import { findHelper, findProgram } from '../../fuse/mount/helper.js';
+import { findHelper } from '../../fuse/mount/helper.js';
 import { findFuseMounts } from '../../fuse/mount/mounts.js';
 import { runtimeDirectory } from '../directories.js';
 import { isRemora } from '../discover.js';
@@ -33,11 +33,11 @@ async function device(): Promise<Found[]> {
     const code = codeOf(error);
     if (code === 'ENOENT') {
       const why = 'the module is not loaded, or this is a container that was not given the device';
-      return [failure(`${DEVICE} is missing`, why, 'modprobe fuse')];
+      return [failure(`${DEVICE} is missing`, why, 'sudo modprobe fuse')];
     }
     if (code === 'ENXIO' || code === 'ENODEV') {
       return [
-        failure(`${DEVICE} has no driver behind it`, 'the kernel module is not loaded', 'modprobe fuse'),
+        failure(`${DEVICE} has no driver behind it`, 'the kernel module is not loaded', 'sudo modprobe fuse'),
       ];
     }
     const why = 'every user must be able to open it; mounting itself is protected otherwise';
@@ -49,8 +49,8 @@ async function helper({ uid, env }: Machine): Promise<Found[]> {
   const path = await findHelper(env.PATH);
   if (path === null) {
     const what = 'fusermount3 is not installed';
-    if (uid === 0) return [warning(what, 'root mounts without it', 'apt install fuse3')];
-    return [failure(what, 'without root nothing else may mount', 'apt install fuse3')];
+    if (uid === 0) return [warning(what, 'root mounts without it', 'sudo apt install fuse3')];
+    return [failure(what, 'without root nothing else may mount', 'sudo apt install fuse3')];
   }
   const { mode, uid: owner } = await stat(path);
   if (uid !== 0 && ((mode & SET_USER_ID) === 0 || owner !== 0)) {
@@ -82,18 +82,20 @@ async function versions({ version, env }: Machine): Promise<Found[]> {
   if (major < 20 || (major === 20 && minor < 19)) {
     return [failure(said, 'Node 20.19 or newer is needed', 'nvm install --lts')];
   }
-  const ssh = await findProgram('ssh', env.PATH);
+  const ssh = await sshVersion(env);
   if (ssh === null) {
     const why = 'there is no ssh program: ~/.ssh/config does not count';
-    return [warning(said, why, 'apt install openssh-client')];
+    return [warning(said, why, 'sudo apt install openssh-client')];
   }
-  return [ok(`${said}, ${await sshVersion(ssh)}`)];
+  return [ok(`${said}, ${ssh}`)];
 }
 
-function sshVersion(path: string): Promise<string> {
+/** Of the program that is started for `ssh`; null where there is none. */
+function sshVersion(env: NodeJS.ProcessEnv): Promise<string | null> {
   return new Promise((resolve) => {
-    execFile(path, ['-V'], { timeout: DEADLINE / 2 }, (_, stdout, stderr) => {
-      resolve(`${stdout}${stderr}`.split(/[,\n]/)[0]?.trim() || path);
+    execFile('ssh', ['-V'], { timeout: DEADLINE / 2, env }, (error, stdout, stderr) => {
+      const isMissing = error !== null && error.code === 'ENOENT';
+      resolve(isMissing ? null : `${stdout}${stderr}`.split(/[,\n]/)[0]?.trim() || 'ssh');
     });
   });
 }

@@ -6,9 +6,9 @@ import { Duplex } from 'node:stream';
 import ssh2 from 'ssh2';
 import { offeredAlgorithms } from '../../ssh/algorithms.js';
 import { HostKeys } from '../../ssh/host-keys.js';
-import { reach } from '../../ssh/reach.js';
-import type { ConnectSettings, Surroundings } from '../../ssh/settings.js';
+import type { ConnectSettings } from '../../ssh/settings.js';
 import { type Opening, readOpening } from './kexinit.js';
+import type { Station } from './station.js';
 
 /** How much of either side is kept, in bytes: more than any KEXINIT takes. */
 const KEPT = 64 * 1024;
@@ -18,8 +18,6 @@ export interface Probe {
   readonly ours: Opening;
   /** As on the wire; null when the handshake did not come so far. */
   readonly hostKey: Buffer | null;
-  /** The server's own, numeric. */
-  readonly address: string;
   /** Who ended it: the server closed the connection, or was silent for too long, or neither. */
   readonly ending: 'closed' | 'silent' | 'done';
   /** What ssh2 says was wrong, if anything. */
@@ -69,7 +67,8 @@ class Recorder extends Duplex {
 
   #onData(chunk: Buffer): void {
     keep(this.#received, chunk);
-    this.push(chunk);
+    // Whose memory it is, and for how long, is the affair of the stream below.
+    this.push(Buffer.from(chunk));
   }
 }
 
@@ -79,18 +78,17 @@ function keep(chunks: Buffer[], chunk: Buffer): void {
 }
 
 /**
- * @param timeout milliseconds for all of it
- * @throws Error of the socket, or ConnectError 'protocol' for algorithms that leave nothing to offer
+ * @param timeout milliseconds for the way there, and for the handshake
+ * @throws Error of the way
  */
-export async function probe(
-  settings: ConnectSettings,
-  surroundings: Surroundings,
-  timeout: number,
-): Promise<Probe> {
-  const hostKeys = await HostKeys.load(settings, surroundings);
-  const algorithms = offeredAlgorithms(settings, hostKeys.preferredAlgorithms());
-  const way = await reach(settings, settings.host, null, surroundings, AbortSignal.timeout(timeout));
-  const address = way.address ?? settings.host;
+export async function probe(station: Station, timeout: number): Promise<Probe> {
+  const { settings, subject } = station;
+  const hostKeys = await HostKeys.load(settings, subject.surroundings);
+  const algorithms = offeredAlgorithms(
+    subject.speaker === 'openssh' ? withoutLists(settings) : settings,
+    hostKeys.preferredAlgorithms(),
+  );
+  const way = await station.open(AbortSignal.timeout(timeout));
   const recorder = new Recorder(way.stream);
   const client = new ssh2.Client();
   let hostKey: Buffer | null = null;
@@ -121,6 +119,12 @@ export async function probe(
   });
   client.destroy();
   recorder.destroy();
+  way.end();
   const [theirs, ours] = [readOpening(recorder.received), readOpening(recorder.sent)];
-  return { theirs, ours, hostKey, address, ending, complaint };
+  return { theirs, ours, hostKey, ending, complaint };
+}
+
+/** The lists are for the ssh program, which may know what ssh2 does not. */
+function withoutLists(settings: ConnectSettings): ConnectSettings {
+  return { ...settings, ciphers: [], kexAlgorithms: [], macs: [], hostKeyAlgorithms: [] };
 }

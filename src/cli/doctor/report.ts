@@ -4,6 +4,9 @@ import { type Finding, rootCause, type Verdict } from './finding.js';
 const UNICODE: Record<Verdict, string> = { ok: '✓', warning: '!', failure: '✗', skipped: '-' };
 const ASCII: Record<Verdict, string> = { ok: 'ok', warning: '!!', failure: 'XX', skipped: '--' };
 
+/** Longest line of a sentence, in characters, before what stands in front of it. */
+const LINE = 90;
+
 /** Whether the terminal's language has more than ASCII (locale(7): the first that is set counts). */
 export function hasUnicode({ LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv): boolean {
   return /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || '');
@@ -13,16 +16,36 @@ export function hasUnicode({ LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv): boole
 export function formatText(subject: string, findings: readonly Finding[], unicode: boolean): string {
   const marks = unicode ? UNICODE : ASCII;
   const arrow = unicode ? '→' : '->';
-  const width = Math.max(...findings.map(({ title }) => title.length));
+  const rows = joined(findings);
+  const width = Math.max(...rows.map(({ title }) => title.length));
   const margin = ' '.repeat(marks.ok.length + width + 3);
   const lines = [...summary(subject, findings), ''];
-  for (const { verdict, title, what, why, remedy } of findings) {
+  for (const { verdict, title, what, why, remedy } of rows) {
     lines.push(`${marks[verdict]} ${title.padEnd(width)}  ${what}`);
-    if (why !== null) lines.push(`${margin}${why}`);
+    lines.push(...wrapped(why ?? '').map((line) => margin + line));
     if (remedy !== null) lines.push(`${margin}${arrow} ${remedy}`);
   }
   const text = `${lines.join('\n')}\n`;
   return unicode ? text : text.replaceAll('…', '...').replace(/[^\n -~]/g, '?');
+}
+
+/** Lines of an explanation; what somebody may look for or paste stays in one. */
+function wrapped(text: string): string[] {
+  return text.match(new RegExp(`\\S.{0,${LINE - 1}}(?= |$)|\\S+`, 'g')) ?? [];
+}
+
+/** What could not be looked at for one reason is one row. */
+function joined(findings: readonly Finding[]): Finding[] {
+  const rows: (Finding & { first: string })[] = [];
+  for (const finding of findings) {
+    const before = rows.at(-1);
+    const goesOn =
+      finding.verdict === 'skipped' && before?.verdict === 'skipped' && before.what === finding.what;
+    const first = goesOn ? before.first : finding.title;
+    const title = goesOn ? `${first} to ${finding.title}` : finding.title;
+    rows.splice(goesOn ? -1 : rows.length, 1, { ...finding, title, first });
+  }
+  return rows;
 }
 
 function summary(subject: string, findings: readonly Finding[]): string[] {
@@ -31,7 +54,7 @@ function summary(subject: string, findings: readonly Finding[]): string[] {
     const { id, what, why, remedy } = cause;
     return [
       `${subject}: ${what} (${id})`,
-      ...(why === null ? [] : [`  ${why}`]),
+      ...wrapped(why ?? '').map((line) => `  ${line}`),
       ...(remedy === null ? [] : [`  to mend it: ${remedy}`]),
     ];
   }

@@ -14,7 +14,7 @@ export const PROXY = {
     names: ['http_proxy_auth'],
     placeholder: 'FILE',
     fallback: null,
-    help: 'File that holds USER:PASSWORD for the HTTP proxy, which only its owner may read. Without it: the file that CORKSCREW_AUTH names.',
+    help: 'File that holds USER:PASSWORD for the HTTP proxy, which only its owner may read. Without it: what the variable CORKSCREW_AUTH holds.',
   }),
   socksProxy: text({
     group: 'Connection',

@@ -1,5 +1,5 @@
 /** Further words of ssh_config that have an effect; those most people meet are in connection.ts. */
-import { choice, eachPath, flag, list, type Options, path, text } from '../kinds.js';
+import { choice, eachPath, flag, library, list, type Options, path, text } from '../kinds.js';
 
 /** Empty for the choice of the transport, which is the fastest one that is safe. */
 const algorithms = (name: string, what: string, ...aliases: string[]) =>
@@ -100,14 +100,14 @@ export const SSH_CONFIG = {
     fallback: false,
     help: "Log in with this machine's key (transport=openssh).",
   }),
-  pkcs11Provider: path({
+  pkcs11Provider: library({
     group: 'Connection',
     names: ['PKCS11Provider', 'SmartcardDevice'],
     placeholder: 'LIBRARY',
     fallback: null,
     help: 'Library of a token that holds keys (transport=openssh).',
   }),
-  securityKeyProvider: path({
+  securityKeyProvider: library({
     group: 'Connection',
     names: ['SecurityKeyProvider'],
     placeholder: 'LIBRARY',

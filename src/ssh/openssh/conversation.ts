@@ -5,7 +5,7 @@
  */
 import { printable } from '../../base/printable.js';
 import { ConnectError, LoginError } from '../errors.js';
-import type { Prompter } from '../settings.js';
+import type { ConnectSettings, Prompter } from '../settings.js';
 import type { Question } from './desk.js';
 import type { LoginFacts } from './reasons.js';
 
@@ -16,16 +16,23 @@ const HOST_KEY = /\(yes\/no/;
 const LOCAL = /^Enter (passphrase|PIN) for /;
 const PASSWORD = /^\S+'s password: ?$/;
 
+/** Who asks, as ssh writes it: `bob@box's password: `, or `(bob@box) ` before a question of the server's own. */
+const ASKER = /^\(?\S*@(\S+?)(?:\) |'s password)/;
+
+type Server = Pick<ConnectSettings, 'host' | 'originalHost' | 'hostKeyAlias' | 'route'>;
+
 /** What has been answered, for the logins that come later. */
 export class Answers {
-  /** The password of `password_stdin`. */
+  /** The password of `password_stdin`, which is for the server and for no host on the way. */
   readonly #password: string | null;
+  readonly #server: Server;
   readonly #given = new Map<string, string>();
   /** A login took answers that cannot be given again. */
   takesPerson = false;
 
-  constructor(password: string | null) {
+  constructor(password: string | null, server: Server) {
     this.#password = password;
+    this.#server = server;
   }
 
   get isEmpty(): boolean {
@@ -33,8 +40,16 @@ export class Answers {
   }
 
   find(question: string): string | null {
-    const password = /password/i.test(question) ? this.#password : null;
-    return this.#given.get(question) ?? password;
+    const isForPassword = /password/i.test(question) && this.#isOfServer(question);
+    return this.#given.get(question) ?? (isForPassword ? this.#password : null);
+  }
+
+  /** Before OpenSSH 8.5 the server's own questions did not say who asks; then it can only be one without hops. */
+  #isOfServer(question: string): boolean {
+    const { host, originalHost, hostKeyAlias, route } = this.#server;
+    const asker = ASKER.exec(question)?.[1]?.toLowerCase();
+    if (asker === undefined) return route.hops.length === 0;
+    return [host, originalHost, hostKeyAlias].some((name) => name?.toLowerCase() === asker);
   }
 
   keep(answers: ReadonlyMap<string, string>): void {

@@ -2,13 +2,16 @@
  * Keys of PuTTY and of Dropbear, which OpenSSH cannot read: it would call them invalid and ask for a password. Where a
  * person has named nothing else, that is said instead, with the line that converts the key.
  */
+import { quoted } from '../../base/shell.js';
 import { ConnectError } from '../errors.js';
 import { foreignFormat } from '../key-files.js';
 import { type ConnectSettings, expandHome, type Surroundings } from '../settings.js';
 
 const CONVERSIONS = {
-  PuTTY: (key: string, converted: string) => `puttygen '${key}' -O private-openssh -o '${converted}'`,
-  Dropbear: (key: string, converted: string) => `dropbearconvert dropbear openssh '${key}' '${converted}'`,
+  PuTTY: (key: string, converted: string) =>
+    `puttygen ${quoted(key)} -O private-openssh -o ${quoted(converted)}`,
+  Dropbear: (key: string, converted: string) =>
+    `dropbearconvert dropbear openssh ${quoted(key)} ${quoted(converted)}`,
 };
 
 interface ForeignKey {

@@ -10,6 +10,7 @@ import type { Connection } from '../connection.js';
 import { Deadline, pausing } from '../deadline.js';
 import { ConnectError, describeServer } from '../errors.js';
 import { mute } from '../mute.js';
+import { ProcessGroup } from '../process-group.js';
 import type { ConnectSettings, Prompter, Surroundings } from '../settings.js';
 import { SingleConnection } from '../single-connection.js';
 import { type Command, sshCommandLine } from './command.js';
@@ -24,6 +25,9 @@ const log = logger('ssh');
 
 /** SSH_FXP_INIT of version 3 (draft-ietf-secsh-filexfer-02, section 4). */
 const INIT = Buffer.from([0, 0, 0, 5, 1, 0, 0, 0, 3]);
+
+/** Nobody is asked, not even by the ssh of a hop, which knows of no BatchMode. */
+const UNASKED = { SSH_ASKPASS_REQUIRE: 'never' };
 
 /** How much of standard error is kept, in characters. */
 const COMPLAINTS = 4096;
@@ -47,7 +51,7 @@ export async function connectByProgram(
   surroundings: Surroundings,
 ): Promise<Connection> {
   await refuseForeignKeys(settings, surroundings);
-  const answers = new Answers(settings.password);
+  const answers = new Answers(settings.password, settings);
   return enter(settings, { prompter, surroundings, answers, signal: null, isRepeat: false });
 }
 
@@ -95,8 +99,10 @@ async function logIn(settings: ConnectSettings, attempt: Attempt): Promise<Singl
   try {
     signal?.throwIfAborted();
     const command = sshCommandLine(settings, asks, proxyCommand);
-    const env = { ...surroundings.environment, ...(asks ? desk?.askpass : {}) };
-    stream = start(command, env, errors, facts);
+    const env = { ...surroundings.environment, ...(asks ? desk?.askpass : UNASKED) };
+    // Our relay resets its connection when ssh is gone, and what is shared is not ours alone to end.
+    const isShared = settings.controlPath !== null && settings.controlMaster !== 'no';
+    stream = start({ command, env, errors, facts, killsAll: relay === null && !isShared });
     signal?.addEventListener('abort', abort, { once: true });
     deadline.start(() => {
       const reason = `${server} did not let us in within ${settings.connectTimeout} s`;
@@ -118,18 +124,27 @@ async function logIn(settings: ConnectSettings, attempt: Attempt): Promise<Singl
   });
 }
 
-function start(
-  { file, args }: Command,
-  env: NodeJS.ProcessEnv,
-  errors: Complaints,
-  facts: () => LoginFacts,
-): ProcessStream {
+interface Starting {
+  readonly command: Command;
+  readonly env: NodeJS.ProcessEnv;
+  readonly errors: Complaints;
+  readonly facts: () => LoginFacts;
+  /** What ssh starts (a ProxyCommand, itself for each hop) is killed with it, since it cannot do that itself then. */
+  readonly killsAll: boolean;
+}
+
+function start({ command: { file, args }, env, errors, facts, killsAll }: Starting): ProcessStream {
   log('%s %o', file, args);
-  const child = spawn(file, args, { stdio: 'pipe', env });
+  const child = spawn(file, args, { stdio: 'pipe', env, detached: true });
   log('pid %d', child.pid);
+  const group = new ProcessGroup(child.pid);
+  const kill = () => {
+    if (killsAll) group.kill();
+    else child.kill('SIGKILL');
+  };
   let wasOpen = false;
   child.stderr.on('data', (data: Buffer) => errors.add(data.toString('utf8')));
-  const stream = new ProcessStream(child, INIT, (code, signal) => {
+  const stream = new ProcessStream(child, INIT, kill, (code, signal) => {
     log('%s ends: %o', file, signal ?? code);
     return explainEnding({ code, signal, stderr: errors.end, wasOpen }, facts());
   });

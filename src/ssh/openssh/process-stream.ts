@@ -1,7 +1,7 @@
 /**
  * The standard input and output of a child process as one byte stream. It ends when the process has ended, with the
- * reason that is found then. Its event 'heard' tells of the first bytes. When it is destroyed, the process is killed at once, so that nothing of what it holds is
- * sent any more.
+ * reason that is found then. Its event 'heard' tells of the first bytes. When it is destroyed, the process is killed
+ * at once, so that nothing of what it holds is sent any more.
  */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { Duplex } from 'node:stream';
@@ -18,6 +18,7 @@ type WriteCallback = (error?: Error | null) => void;
 
 export class ProcessStream extends Duplex {
   readonly #child: ChildProcessWithoutNullStreams;
+  readonly #kill: () => void;
   /** What is written ahead of its writer, and to be left out when they write it. */
   #ahead: Buffer;
   #writing: WriteCallback | null = null;
@@ -26,15 +27,18 @@ export class ProcessStream extends Duplex {
 
   /**
    * @param hello written at once; whoever writes to the stream begins with it, too
+   * @param kill the process, if it has not ended, and what it has started
    * @param explain why the process ended
    */
   constructor(
     child: ChildProcessWithoutNullStreams,
     hello: Buffer,
+    kill: () => void,
     explain: (code: number | null, signal: string | null) => Error,
   ) {
     super({ readableHighWaterMark: BUFFER, writableHighWaterMark: UNSENT });
     this.#child = child;
+    this.#kill = kill;
     this.#ahead = hello;
     const { stdin, stdout } = child;
     // Why it takes no more is told by its end.
@@ -73,7 +77,7 @@ export class ProcessStream extends Duplex {
 
   override _destroy(error: Error | null, callback: WriteCallback): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
-    if (!this.#hasEnded) this.#child.kill('SIGKILL');
+    if (!this.#hasEnded) this.#kill();
     this.#child.stdin.destroy();
     this.#child.stdout.destroy();
     this.#writing?.(error ?? new ConnectError('lost', 'the channel is closed'));

@@ -98,7 +98,9 @@ function isOnTheWay(said: readonly string[]): boolean {
 function refusal(line: string, said: readonly string[], facts: LoginFacts): LoginError {
   const [, user, host, methods] = /^(\S+)@(\S+): Permission denied \(([^)]*)\)/.exec(line) ?? [];
   const accepted = methods?.split(',') ?? null;
-  const server = isOnTheWay(said) && host !== undefined ? host : facts.server;
+  const isOther = user !== undefined && host !== undefined && isOnTheWay(said);
+  const onTheWay = isOther ? { user, host } : null;
+  const server = onTheWay?.host ?? facts.server;
   const problems = said.flatMap((each) => keyProblem(each) ?? []);
   const parts = [
     user === undefined
@@ -110,7 +112,7 @@ function refusal(line: string, said: readonly string[], facts: LoginFacts): Logi
   const wantsAnswer = accepted?.some((method) => method !== 'publickey') === true;
   if (wantsAnswer && !facts.asks) parts.push('there is nobody to ask for a password');
   const kind = problems.length > 0 && !facts.hasAnswered ? 'key-file' : 'authentication';
-  return new LoginError(kind, parts.join('; '), { accepted, isRepeat: facts.isRepeat });
+  return new LoginError(kind, parts.join('; '), { accepted, isRepeat: facts.isRepeat, onTheWay });
 }
 
 /** What ssh says of a key that it could not use, as a part of a sentence. */
@@ -136,7 +138,7 @@ function noHandshake(said: readonly string[], server: string): ConnectError {
   }
   const words = said.filter((line) => !NO_HANDSHAKE.test(line) && !NO_ADDRESS.test(line));
   const why = words.length === 0 ? '' : `: ${words.at(-1)}`;
-  return new ConnectError('unreachable', `the ProxyCommand for ${server} ended${why}`);
+  return new ConnectError('proxy', `the ProxyCommand for ${server} ended${why}`);
 }
 
 function sentence(kind: ConnectErrorKind, server: string, line: string, said: readonly string[]): string {
@@ -156,6 +158,10 @@ function sentence(kind: ConnectErrorKind, server: string, line: string, said: re
         `the host key of ${server} is another than the known one${place}: someone may be listening in, or the server ` +
         `was installed anew${removal}`
       );
+    }
+    case 'host-key-revoked': {
+      const found = said.find((each) => /marked as revoked|revoked by file/.test(each));
+      return `${server} shows a host key that is revoked${found === undefined ? '' : `: ${found}`}`;
     }
     case 'host-key-unknown':
       return `the host key of ${server} is not known, or was not accepted: ssh says '${line}'; connect once with ssh, or use -o StrictHostKeyChecking=accept-new`;

@@ -3,6 +3,7 @@
  * desk where to go and carries the bytes. Of the proxy, no more than a socket's name stands on a command line.
  */
 import { fileURLToPath } from 'node:url';
+import { quoted } from '../../base/shell.js';
 import type { DialSettings } from '../dial.js';
 import { ConnectError, type ConnectErrorKind } from '../errors.js';
 import type { SocketProxy } from '../route.js';
@@ -31,18 +32,14 @@ export function relayCommand(socket: string): string {
   return [process.execPath, program, socket].map((word) => quoted(word).replaceAll('%', '%%')).join(' ');
 }
 
-/** One word of a command line, whatever it holds: for every shell of the family of sh, csh and fish. */
-export function quoted(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
-}
-
 /** How a way through a proxy can fail. */
 const KINDS = [
   'resolve',
   'refused',
   'unreachable',
   'timeout',
-  'authentication',
+  'proxy',
+  'proxy-login',
   'protocol',
   'lost',
 ] as const satisfies readonly ConnectErrorKind[];

@@ -11,6 +11,7 @@ import { printable } from '../../base/printable.js';
 import type { Carrier } from '../carrier.js';
 import { ConnectError, describeServer } from '../errors.js';
 import { Incoming } from '../incoming.js';
+import { ProcessGroup } from '../process-group.js';
 import { Relay } from '../relay.js';
 import type { ConnectSettings } from '../settings.js';
 
@@ -88,7 +89,7 @@ function watch(child: Child, group: ProcessGroup, relay: Relay, server: string):
   for (const stream of [child.stdin, child.stdout, child.stderr]) {
     stream.on('error', (error) => {
       log('%s', error.message);
-      group.killSoon();
+      group.killWithin(GRACE);
     });
   }
   child.stdout.once('data', () => {
@@ -96,7 +97,7 @@ function watch(child: Child, group: ProcessGroup, relay: Relay, server: string):
   });
   // Whoever listens to the relay reads; until then nothing may be lost.
   child.stdout.pause();
-  child.stdout.once('end', () => group.killSoon());
+  child.stdout.once('end', () => group.killWithin(GRACE));
   child.stderr.on('data', (data: Buffer) => {
     const text = printable(data.toString('utf8'), true);
     log('%s', text.trimEnd());
@@ -106,7 +107,7 @@ function watch(child: Child, group: ProcessGroup, relay: Relay, server: string):
   const end = (how: string) => {
     const said = complaints.trim().split('\n').at(-1) ?? '';
     const text = `the ProxyCommand for ${server} ${how}${said === '' ? '' : `: ${said}`}`;
-    relay.destroy(new ConnectError(hasSpoken ? 'lost' : 'unreachable', text));
+    relay.destroy(new ConnectError(hasSpoken ? 'lost' : 'proxy', text));
   };
   child.once('error', (error) => end(`does not start: ${error.message}`));
   const exited = once<string>((tell) =>
@@ -127,34 +128,4 @@ function watch(child: Child, group: ProcessGroup, relay: Relay, server: string):
 
 function once<T>(listen: (tell: (value: T) => void) => void): Promise<T> {
   return new Promise(listen);
-}
-
-/** The command and all that it has started. */
-class ProcessGroup {
-  /** Null once it does not matter any more, and its number may be another's. */
-  #pid: number | null;
-
-  constructor(pid: number | undefined) {
-    this.#pid = pid ?? null;
-  }
-
-  /** All of it at once, since what it has read could be sent on later. */
-  kill(): void {
-    if (this.#pid === null) return;
-    try {
-      process.kill(-this.#pid, 'SIGKILL');
-    } catch (error) {
-      log('%s', error instanceof Error ? error.message : error);
-    }
-  }
-
-  killSoon(): void {
-    setTimeout(() => this.kill(), GRACE).unref();
-  }
-
-  /** For the end: kills what is left of it. */
-  finish(): void {
-    this.kill();
-    this.#pid = null;
-  }
 }

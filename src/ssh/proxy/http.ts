@@ -36,11 +36,11 @@ export function parseHttpReply(data: Buffer): Parsed<HttpReply> | null {
   const text = data.subarray(0, MAX_HEADER).toString('latin1');
   const status = /^HTTP\/\d(?:\.\d)? (\d{3})(?: ([^\r\n]*))?\r?\n/.exec(text);
   if (status === null && (text.includes('\n') || !'HTTP/'.startsWith(text.slice(0, 5)))) {
-    throw new ConnectError('protocol', 'it does not speak HTTP');
+    throw new ConnectError('proxy', 'it does not speak HTTP');
   }
   const end = /\n\r?\n/.exec(text);
   if (status === null || end === null) {
-    if (data.length >= MAX_HEADER) throw new ConnectError('protocol', 'its reply is too long');
+    if (data.length >= MAX_HEADER) throw new ConnectError('proxy', 'its reply is too long');
     return null;
   }
   const value = { status: Number(status[1]), reason: status[2] ?? '' };
@@ -70,9 +70,9 @@ export async function tunnelHttp(
       credentials.user === null
         ? 'it wants a user and a password (http_proxy=USER:PASSWORD@HOST:PORT, or http_proxy_auth=FILE)'
         : 'it does not accept this user and password';
-    throw new ConnectError('authentication', `${why}: ${said}`);
+    throw new ConnectError('proxy-login', `${why}: ${said}`);
   }
   const isForbidden = status === 403 || status === 405;
   const what = isForbidden ? 'it does not permit this host or port' : 'it makes no connection';
-  throw new ConnectError(isForbidden ? 'refused' : 'unreachable', `${what}: ${said}`);
+  throw new ConnectError('proxy', `${what}: ${said}`);
 }

@@ -4,7 +4,7 @@
  */
 import { lookup } from 'node:dns/promises';
 import { isIPv4, isIPv6, type Socket } from 'node:net';
-import { ConnectError, type ConnectErrorKind } from '../errors.js';
+import { ConnectError } from '../errors.js';
 import type { Credentials } from './http.js';
 import { ask, type Parsed } from './negotiation.js';
 
@@ -19,15 +19,15 @@ const NAME = 3;
 const IPV6 = 4;
 
 /** REP (RFC 1928 §6) */
-const REPLIES: Readonly<Record<number, readonly [ConnectErrorKind, string]>> = {
-  1: ['unreachable', 'it failed'],
-  2: ['refused', 'it does not permit the connection'],
-  3: ['unreachable', 'the network is unreachable'],
-  4: ['unreachable', 'it cannot reach the host'],
-  5: ['refused', 'the host refuses the connection'],
-  6: ['timeout', 'the host does not answer'],
-  7: ['protocol', 'it does not know CONNECT'],
-  8: ['protocol', 'it does not know this type of address'],
+const REPLIES: Readonly<Record<number, string>> = {
+  1: 'it failed',
+  2: 'it does not permit the connection',
+  3: 'the network is unreachable',
+  4: 'it cannot reach the host',
+  5: 'the host refuses the connection',
+  6: 'the host does not answer',
+  7: 'it does not know CONNECT',
+  8: 'it does not know this type of address',
 };
 
 /** Version and choice: the answer to the greeting, or to the user and password. */
@@ -57,7 +57,7 @@ export function parseReply4(data: Buffer): Parsed<number> | null {
 }
 
 function notSocks(version: number): ConnectError {
-  return new ConnectError('protocol', `it does not speak SOCKS ${version}`);
+  return new ConnectError('proxy', `it does not speak SOCKS ${version}`);
 }
 
 export function request5(host: string, port: number): Buffer {
@@ -70,7 +70,7 @@ export function request5(host: string, port: number): Buffer {
 }
 
 export function request4(host: string, port: number, user: string): Buffer {
-  if (isIPv6(host)) throw new ConnectError('protocol', 'SOCKS 4 cannot reach IPv6 addresses');
+  if (isIPv6(host)) throw new ConnectError('proxy', 'SOCKS 4 cannot reach IPv6 addresses');
   const head = Buffer.from([4, CONNECT, port >> 8, port & 0xff]);
   const name = Buffer.from(`${user}\0`);
   if (isIPv4(host)) return Buffer.concat([head, Buffer.from(host.split('.').map(Number)), name]);
@@ -79,7 +79,7 @@ export function request4(host: string, port: number, user: string): Buffer {
 
 function counted(text: string, what: string): Buffer {
   const bytes = Buffer.from(text);
-  if (bytes.length > 255) throw new ConnectError('protocol', `the ${what} is too long for SOCKS`);
+  if (bytes.length > 255) throw new ConnectError('proxy', `the ${what} is too long for SOCKS`);
   return Buffer.concat([Buffer.from([bytes.length]), bytes]);
 }
 
@@ -109,17 +109,16 @@ export async function tunnelSocks5(
   const [version, method] = await ask(socket, greeting, parsePair, signal);
   if (version !== 5) throw notSocks(5);
   if (method === NO_ACCEPTABLE_METHOD || !methods.includes(method)) {
-    throw new ConnectError('authentication', 'it wants another way to log in (USER:PASSWORD@HOST:PORT)');
+    throw new ConnectError('proxy-login', 'it wants another way to log in (USER:PASSWORD@HOST:PORT)');
   }
   if (method === USER_AND_PASSWORD) {
     const login = [Buffer.from([1]), counted(user ?? '', 'user'), counted(password ?? '', 'password')];
     const [, status] = await ask(socket, Buffer.concat(login), parsePair, signal);
-    if (status !== 0) throw new ConnectError('authentication', 'it does not accept this user and password');
+    if (status !== 0) throw new ConnectError('proxy-login', 'it does not accept this user and password');
   }
   const reply = await ask(socket, request5(host, port), parseReply5, signal);
   if (reply === 0) return;
-  const [kind, text] = REPLIES[reply] ?? ['unreachable', `it answers ${reply}`];
-  throw new ConnectError(kind, text);
+  throw new ConnectError('proxy', REPLIES[reply] ?? `it answers ${reply}`);
 }
 
 /** As above, with version 4. The name must have an IPv4 address. */
@@ -151,6 +150,6 @@ export async function tunnelSocks4a(
 ): Promise<void> {
   const reply = await ask(socket, request4(host, port, user ?? ''), parseReply4, signal);
   if (reply === 90) return;
-  if (reply === 91) throw new ConnectError('refused', 'it permits no connection, or cannot make it');
-  throw new ConnectError('authentication', 'it does not accept the user');
+  if (reply === 91) throw new ConnectError('proxy', 'it permits no connection, or cannot make it');
+  throw new ConnectError('proxy-login', 'it does not accept the user');
 }

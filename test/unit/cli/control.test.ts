@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CONTROL } from '../../../src/base/control.js';
+import { deferred } from '../../../src/base/deferred.js';
 import { askControl } from '../../../src/cli/control-client.js';
 import { type MountStatus, parseAnswer, parseRequest } from '../../../src/cli/control-protocol.js';
 import { type ControlHandler, ControlServer } from '../../../src/cli/control-server.js';
@@ -19,6 +20,7 @@ import { findDaemons, joinMounts } from '../../../src/cli/discover.js';
 import type { Answer, ToPerson } from '../../../src/cli/ipc.js';
 import { formatList } from '../../../src/cli/list.js';
 import { formatStatus } from '../../../src/cli/status.js';
+import type { Unsent } from '../../../src/fs/open-file.js';
 import { ConnectError } from '../../../src/ssh/errors.js';
 
 const STATUS: MountStatus = {
@@ -111,6 +113,22 @@ describe('the control protocol', () => {
     await expect(asked).resolves.toHaveLength(1);
     await servers.pop()?.close();
     expect(existsSync(path)).toBe(false);
+  });
+
+  it('sends it also when the mount has ended in the very moment that it closes', async () => {
+    const ended = deferred<readonly Unsent[]>();
+    const asked = deferred<void>();
+    const path = await serve({
+      stop: () => {
+        asked.resolve();
+        return ended.promise;
+      },
+    });
+    const answer = askControl(path, { op: 'stop', force: true }, QUICKLY);
+    await asked.promise;
+    ended.resolve([{ path: 'a', bytes: 3, error: 'lost' }]);
+    void servers.pop()?.close();
+    await expect(answer).resolves.toHaveLength(1);
   });
 
   it('tells a failed flush as refused', async () => {

@@ -1,12 +1,11 @@
 /** Where programs that ssh starts ask us, and the way through a proxy that one of them asks for. */
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ConnectError } from '../../../src/ssh/errors.js';
 import { askDesk, Desk } from '../../../src/ssh/openssh/desk.js';
-import { formatRelayFailure, parseRelayFailure, quoted, relayJob } from '../../../src/ssh/openssh/relay.js';
+import { formatRelayFailure, parseRelayFailure, relayJob } from '../../../src/ssh/openssh/relay.js';
 import { SshFixture, settings } from '../../support/ssh-fixture.js';
 
 const fixture = new SshFixture();
@@ -57,10 +56,6 @@ describe('a relay', () => {
     expect(relayJob(settings(22))).toBeNull();
     const command = { kind: 'command', command: 'nc %h %p' } as const;
     expect(relayJob(settings(22, { route: { hops: [], proxy: command } }))).toBeNull();
-  });
-
-  test.each(['plain', "it's", '$(id) `id` "x" \\ %h !', "'", ''])('%j is one word of a shell', (word) => {
-    expect(execFileSync('sh', ['-c', `printf %s. ${quoted(word)}`], { encoding: 'utf8' })).toBe(`${word}.`);
   });
 
   test('its failure arrives as it was', () => {

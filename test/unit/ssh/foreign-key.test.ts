@@ -1,4 +1,9 @@
-import { generateKeyPairSync } from 'node:crypto';
+import {
+  createPrivateKey,
+  type ED25519KeyPairOptions,
+  generateKeyPairSync,
+  type JsonWebKey,
+} from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { KeyFormatError, keyOf, kindOf, type PrivateNumbers } from '../../../src/ssh/foreign-key.js';
 import { mpint, wireStrings } from '../../../src/ssh/wire.js';
@@ -10,8 +15,21 @@ interface Made {
 
 const bytes = (text: string | undefined) => Buffer.from(text ?? '', 'base64url');
 
+const AS_TEXT: ED25519KeyPairOptions<'pem', 'pem'> = {
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+};
+
+/**
+ * The numbers of a key that was made as text: Node 20 stands still when garbage is collected while it exports a key
+ * that it has just made, since the maker's remains wait for the key's lock, which the export holds.
+ */
+function numbersOf({ privateKey }: { readonly privateKey: string }): JsonWebKey {
+  return createPrivateKey(privateKey).export({ format: 'jwk' });
+}
+
 function ecdsa(curve: 'P-256' | 'P-521', name: string): Made {
-  const { x, y, d } = generateKeyPairSync('ec', { namedCurve: curve }).privateKey.export({ format: 'jwk' });
+  const { x, y, d } = numbersOf(generateKeyPairSync('ec', { namedCurve: curve, ...AS_TEXT }));
   const point = Buffer.concat([Buffer.of(4), bytes(x), bytes(y)]);
   return {
     blob: wireStrings(`ecdsa-sha2-${name}`, name, point),
@@ -20,14 +38,12 @@ function ecdsa(curve: 'P-256' | 'P-521', name: string): Made {
 }
 
 function ed25519(): Made {
-  const { x, d } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
+  const { x, d } = numbersOf(generateKeyPairSync('ed25519', AS_TEXT));
   return { blob: wireStrings('ssh-ed25519', bytes(x)), numbers: { kind: 'ed25519', seed: bytes(d) } };
 }
 
 function rsa(): Made {
-  const { n, e, d, p, q } = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({
-    format: 'jwk',
-  });
+  const { n, e, d, p, q } = numbersOf(generateKeyPairSync('rsa', { modulusLength: 1024, ...AS_TEXT }));
   const numbers: PrivateNumbers = { kind: 'rsa', d: bytes(d), p: bytes(p), q: bytes(q) };
   return { blob: wireStrings('ssh-rsa', mpint(bytes(e)), mpint(bytes(n))), numbers };
 }

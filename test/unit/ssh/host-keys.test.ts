@@ -36,10 +36,11 @@ describe('host keys', () => {
     const server = await ssh.serve();
     const bob = person(...answers);
     await ssh.reach(settings(server.port, { strictHostKeyChecking: 'ask', password: PASSWORD }), bob);
-    expect(bob.told[0]).toBe(
+    expect(bob.questions[0]).toBe(
       `The authenticity of host '[127.0.0.1]:${server.port} ([127.0.0.1]:${server.port})' can't be established.\n` +
         `ED25519 key fingerprint is ${fingerprint(hostKey.blob)}.\n` +
-        'This key is not known by any other names.',
+        'This key is not known by any other names.\n' +
+        'Are you sure you want to continue connecting (yes/no/[fingerprint])? ',
     );
     expect(readFileSync(ssh.knownHosts, 'utf8')).toBe(
       formatKnownHost(`[127.0.0.1]:${server.port}`, hostKey.blob),

@@ -86,9 +86,9 @@ describe('why ssh ended', () => {
     ],
     [
       'no way\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535',
-      'unreachable',
+      'proxy',
     ],
-    ['banner exchange: Connection to UNKNOWN port 65535: Broken pipe', 'unreachable'],
+    ['banner exchange: Connection to UNKNOWN port 65535: Broken pipe', 'proxy'],
     ['banner exchange: Connection to ::1 port 22: invalid format', 'protocol'],
     ['remora-relay refused: cannot reach box through the HTTP proxy p port 1: x', 'refused'],
     ['remora-relay usage: x', 'lost'],
@@ -144,6 +144,16 @@ describe('why ssh ended', () => {
     );
   });
 
+  test('a revoked key: which, and no frame of it', () => {
+    const which = 'The ED25519 host key for [box]:22 is marked as revoked.';
+    const frame = `@@@@@@@\n@       WARNING: REVOKED HOST KEY DETECTED!               @\n@@@@@@@\n`;
+    expect(explain(`${frame}${which}\nThis could mean\nHost key verification failed.`)).toMatchObject({
+      kind: 'host-key-revoked',
+      message: `box shows a host key that is revoked: ${which}`,
+    });
+    expect(explain(frame).message).toBe('box shows a host key that is revoked');
+  });
+
   test('a changed key: where it stands, and what forgets it', () => {
     const error = explain(
       '@@@@@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@@@@\nIT IS POSSIBLE\n' +
@@ -159,9 +169,10 @@ describe('why ssh ended', () => {
 describe('what answers', () => {
   const PASSWORD = "bob@box's password: ";
   const LOGIN = { server: 'box', isRepeat: true };
+  const BOX = settings(22, { host: 'box.lan', originalHost: 'box' });
 
   test('the password that is known, once; then a person, whose answer serves again', async () => {
-    const answers = new Answers('known');
+    const answers = new Answers('known', BOX);
     const who = person('typed');
     const first = new Conversation(answers, who, LOGIN);
     expect(await first.answer({ text: PASSWORD, hint: '' })).toBe('known');
@@ -177,8 +188,25 @@ describe('what answers', () => {
     expect(answers.takesPerson).toBe(false);
   });
 
+  test('the password that is known is for the server, and not for a host on the way', () => {
+    const behind = (host: string) =>
+      settings(22, { ...BOX, host, route: { hops: [settings(22)], proxy: null } });
+    const find = (question: string, server = behind('box.lan')) =>
+      new Answers('known', server).find(question);
+    expect([PASSWORD, "bob@BOX.lan's password: ", '(bob@box) Password: '].map((text) => find(text))).toEqual([
+      'known',
+      'known',
+      'known',
+    ]);
+    expect(
+      ["bob@gate's password: ", '(bob@gate) Password: ', 'Password: '].map((text) => find(text)),
+    ).toEqual([null, null, null]);
+    expect(find('Password: ', BOX)).toBe('known');
+    expect(find("bob@::1's password: ", behind('::1'))).toBe('known');
+  });
+
   test('a code is not repeated, and takes a person the next time', async () => {
-    const answers = new Answers(null);
+    const answers = new Answers(null, BOX);
     const first = new Conversation(answers, person('123456'), LOGIN);
     expect(await first.answer({ text: '(bob@box) Code: ', hint: '' })).toBe('123456');
     first.succeeded();
@@ -186,7 +214,7 @@ describe('what answers', () => {
   });
 
   test('an answer of a login that failed is forgotten', async () => {
-    const answers = new Answers(null);
+    const answers = new Answers(null, BOX);
     await new Conversation(answers, person('wrong'), LOGIN).answer({ text: PASSWORD, hint: '' });
     expect(answers.isEmpty).toBe(true);
   });
@@ -196,7 +224,9 @@ describe('what answers', () => {
       text: 'Are you sure you want to continue connecting (yes/no/[fingerprint])? ',
       hint: '',
     };
-    await expect(new Conversation(new Answers('x'), person(), LOGIN).answer(question)).rejects.toMatchObject({
+    await expect(
+      new Conversation(new Answers('x', BOX), person(), LOGIN).answer(question),
+    ).rejects.toMatchObject({
       kind: 'host-key-unknown',
     });
   });
@@ -204,7 +234,9 @@ describe('what answers', () => {
   test('a touch is told and not asked for', async () => {
     const who = person();
     const text = 'Confirm user presence for key\x1b[1m';
-    expect(await new Conversation(new Answers(null), who, LOGIN).answer({ text, hint: 'none' })).toBeNull();
+    expect(
+      await new Conversation(new Answers(null, BOX), who, LOGIN).answer({ text, hint: 'none' }),
+    ).toBeNull();
     expect(who.told).toEqual(['Confirm user presence for key?[1m']);
   });
 });
@@ -268,14 +300,17 @@ describe('auto', () => {
   });
 
   test('the program is looked for as it would be started', async () => {
-    const bin = join(fixture.home, 'bin');
+    const [bin, plain] = [join(fixture.home, 'bin'), join(fixture.home, 'plain')];
     mkdirSync(bin);
+    mkdirSync(plain);
     writeFileSync(join(bin, 'ssh'), '', { mode: 0o755 });
-    writeFileSync(join(bin, 'plain'), '', { mode: 0o644 });
-    const has = (sshCommand: string | null) =>
-      hasProgram({ sshCommand }, { home: '/', environment: { PATH: `/no:${bin}` } });
-    expect(
-      await Promise.all([has(null), has('ssh -4'), has('plain'), has(`${bin}/ssh`), has('/ssh')]),
-    ).toEqual([true, true, false, true, false]);
+    writeFileSync(join(plain, 'ssh'), '', { mode: 0o644 });
+    const has = (PATH: string) => hasProgram({ home: '/', environment: { PATH } });
+    expect(await Promise.all([has(`/no:${bin}`), has(plain), has('/no')])).toEqual([true, false, false]);
+  });
+
+  test('a program that was named and is not there is told, and no other transport taken', async () => {
+    const given = settings(22, { transport: 'auto', sshCommand: '/no/ssh -4' });
+    await expect(fixture.reach(given)).rejects.toThrow("cannot run '/no/ssh'");
   });
 });

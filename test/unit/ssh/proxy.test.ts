@@ -116,10 +116,10 @@ describe('HTTP CONNECT', () => {
   });
 
   test.each([
-    ['407 Proxy Authentication Required', NOBODY, 'authentication', 'wants a user and a password'],
-    ['407 Proxy Authentication Required', BOB, 'authentication', 'does not accept this user'],
-    ['403 Filtered', NOBODY, 'refused', 'does not permit this host or port: 403 Filtered'],
-    ['503 \x1b[31mred', NOBODY, 'unreachable', 'makes no connection: 503'],
+    ['407 Proxy Authentication Required', NOBODY, 'proxy-login', 'wants a user and a password'],
+    ['407 Proxy Authentication Required', BOB, 'proxy-login', 'does not accept this user'],
+    ['403 Filtered', NOBODY, 'proxy', 'does not permit this host or port: 403 Filtered'],
+    ['503 \x1b[31mred', NOBODY, 'proxy', 'makes no connection: 503'],
   ] as const)('%s', async (status, credentials, kind, message) => {
     const { stream } = await scripted([/\r\n\r\n$/, bytes(`HTTP/1.1 ${status}\r\n\r\n`)]);
     const text = await failure(tunnelHttp(stream, 'box', 22, credentials, never), kind);
@@ -200,13 +200,13 @@ describe('SOCKS', () => {
   test('refusals are told apart', async () => {
     const at = async (...script: Parameters<typeof scripted>) => (await scripted(...script)).stream;
     const none = await at([hex('050100'), hex('05ff')]);
-    await failure(tunnelSocks5(none, 'box', 22, NOBODY, never), 'authentication');
+    await failure(tunnelSocks5(none, 'box', 22, NOBODY, never), 'proxy-login');
     const wrong = await at([hex('05020002'), hex('0502')], [/./, hex('0101')]);
-    await failure(tunnelSocks5(wrong, 'box', 22, BOB, never), 'authentication');
+    await failure(tunnelSocks5(wrong, 'box', 22, BOB, never), 'proxy-login');
     const forbidden = await at([hex('050100'), hex('0500')], [/box/, hex('05020001000000000000')]);
-    await failure(tunnelSocks5(forbidden, 'box', 22, NOBODY, never), 'refused');
+    await failure(tunnelSocks5(forbidden, 'box', 22, NOBODY, never), 'proxy');
     const rejected = await at([/box/, hex('005b000000000000')]);
-    await failure(tunnelSocks4a(rejected, 'box', 22, NOBODY, never), 'refused');
+    await failure(tunnelSocks4a(rejected, 'box', 22, NOBODY, never), 'proxy');
   });
 });
 
@@ -257,19 +257,28 @@ describe('a connection', () => {
     await vi.waitUntil(() => server.clients === 0);
   });
 
+  test('through a command, when it is not wanted any more', async () => {
+    const server = await ssh.serve();
+    ssh.trust(server.port);
+    const connection = await ssh.reach(through(server.port, command('nc %h %p')), person(), surroundings);
+    const again = connection.again?.(AbortSignal.abort(new Error('enough')));
+    await expect(again).rejects.toThrow('enough');
+    await vi.waitUntil(() => server.clients === 1);
+  });
+
   test('through a command that ends at once: with what it says', async () => {
     const attempt = ssh.reach(
       through(22, command(`sh -c 'echo "no route" >&2; exit 7'`)),
       person(),
       surroundings,
     );
-    const text = await failure(attempt, 'unreachable');
+    const text = await failure(attempt, 'proxy');
     expect(text).toBe('the ProxyCommand for 127.0.0.1 ended with exit code 7: no route');
   });
 
   test('through a shell that is not there', async () => {
     const attempt = ssh.reach(through(22, command('true')), person(), { SHELL: '/nowhere' });
-    expect(await failure(attempt, 'unreachable')).toMatch(/does not start: .*ENOENT/);
+    expect(await failure(attempt, 'proxy')).toMatch(/does not start: .*ENOENT/);
   });
 
   test('through a command that is silent: ends in time', async () => {

@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { type Check, examine, failure, ok, rootCause, warning } from '../../../../src/cli/doctor/finding.js';
-import { answerOf, withColon } from '../../../../src/cli/doctor/network.js';
+import {
+  type Check,
+  examine,
+  failure,
+  ok,
+  rootCause,
+  skipped,
+  warning,
+} from '../../../../src/cli/doctor/finding.js';
+import { kindOf } from '../../../../src/cli/doctor/handshake.js';
+import { answerOf, configurationRemedy, withColon } from '../../../../src/cli/doctor/network.js';
 import { Redactor } from '../../../../src/cli/doctor/redact.js';
 import { formatJson, formatText, hasUnicode } from '../../../../src/cli/doctor/report.js';
 import { recognise } from '../../../../src/cli/doctor/software.js';
@@ -62,6 +71,25 @@ describe('a report', () => {
     );
   });
 
+  it('has one row for what could not be looked at for one reason', () => {
+    const rest = ['b', 'c', 'd'].map((id) => ({ ...skipped('because of a'), id, title: id }));
+    const text = formatText('host', [...findings, ...rest], true);
+    expect(text.split('\n').at(-2)).toMatch(/^- b to d {2}because of a$/);
+  });
+
+  it('breaks explanations into lines, and nothing else', () => {
+    const long = Array.from({ length: 60 }, (_, index) => `word${index}`).join(' ');
+    const text = formatText('host', [{ ...failure('bad', long, long), id: 'a', title: 'first' }], true);
+    expect(text.split('\n').filter((line) => line.length > 110)).toEqual([
+      `  to mend it: ${long}`,
+      `         → ${long}`,
+    ]);
+    expect(text.split(/\s+/).filter((word) => word === 'word59')).toHaveLength(4);
+    expect(formatText('host', [{ ...ok('fine', 'x'.repeat(200)), id: 'a', title: 'first' }], true)).toContain(
+      'x'.repeat(200),
+    );
+  });
+
   it('needs no Unicode', () => {
     expect(formatText('host', findings, false)).toMatch(/^ok first {3}fine\nXX second {2}broken$/m);
     expect(hasUnicode({ LANG: 'de_DE.UTF-8' })).toBe(true);
@@ -89,6 +117,26 @@ describe('redaction', () => {
     expect(redactor.redact(said)).toBe(
       'user1@host1 and user1@host2, key1 in ~/.ssh/id, key1, /home/user2/x, address1 and address1:22, address2',
     );
+  });
+
+  it('hides all that a name is part of, and what stands for keys', () => {
+    const redactor = new Redactor([]);
+    redactor.hide('user', 'bob');
+    redactor.hide('host', 'nas');
+    redactor.hide('command', 'nc -X 5 %h %p secret');
+    const print = `MD5${':0a'.repeat(16)}`;
+    const said = `NAS.Example.Org says bob_2 on box.nas; ssh-ed25519 AAAA${'C3Nz'.repeat(12)}== |1|c2FsdA==|aGFzaA== ${print} exec 'nc -X 5 %h %p secret'`;
+    expect(redactor.redact(said)).toBe(
+      "host2 says user1_2 on host3; ssh-ed25519 key1 key2 key3 exec 'command1'",
+    );
+  });
+
+  it('does not look into what it has put there, and takes no number for a name', () => {
+    const redactor = new Redactor([]);
+    redactor.hide('user', 'host1');
+    redactor.hide('host', 'nas');
+    redactor.hide('user', '1000');
+    expect(redactor.redact('host1 at nas, 1000 times')).toBe('user1 at host1, 1000 times');
   });
 
   it('leaves versions, times and words alone', () => {
@@ -125,6 +173,30 @@ describe('servers', () => {
       'forbidden',
     ]);
   });
+});
+
+it.each([
+  ['Bad owner or permissions on /home/me/.ssh/config', 'chmod 600 /home/me/.ssh/config'],
+  ['ssh cannot tell: /etc/my config: line 3: bad', `\${EDITOR:-vi} +3 '/etc/my config'`],
+  ['/home/me/auth file holds a password that others can read: run', "chmod 600 '/home/me/auth file'"],
+  [
+    "there is no PuTTY session 'a' in /home/me/.putty/sessions; did you mean 'b'?",
+    'ls /home/me/.putty/sessions',
+  ],
+  ['something else', 'remora --help'],
+])('%s: %s', (message, remedy) => {
+  expect(configurationRemedy(message)[1]).toBe(remedy);
+});
+
+it.each([
+  ['HTTP/1.0 400', 'a web server'],
+  ['\x15\x03\x01', 'a server for TLS (https)'],
+  ['220 mail', 'a mail or FTP server'],
+  ['* OK IMAP', 'a mail server'],
+  ['RFB 003.008', 'a VNC server'],
+  ['hello', 'another program'],
+])('%j is %s', (said, kind) => {
+  expect(kindOf(said)).toBe(kind);
 });
 
 it.each([
