@@ -135,7 +135,7 @@ for turn in range(20):
   [
     'full: a copy on the same filesystem',
     'ENOSPC',
-    "open(r + '/small/a', 'wb').write(bytes(700_000))\ntry: shutil.copyfile(r + '/small/a', r + '/small/b')\nfinally: [os.unlink(r + '/small/' + n) for n in ['a', 'b']]",
+    "with open(r + '/small/a', 'wb') as a: a.write(bytes(700_000))\ntry: shutil.copyfile(r + '/small/a', r + '/small/b')\nfinally: [os.unlink(r + '/small/' + n) for n in ['a', 'b']]",
   ],
   ['full: truncate makes a hole', 'ok', "first(r + '/small/f', lambda fd: os.ftruncate(fd, 4 << 20))"],
   [
