@@ -78,6 +78,20 @@ function mountOptions(flags: MountFlags): string[] {
   return options;
 }
 
+/** The flags that say how a host is reached, which every command that reaches one takes. */
+function withMountFlags(command: Command): Command {
+  return command
+    .option('-o <options>', '', collect)
+    .option('-p <port>')
+    .option('-i <file>', '', collect)
+    .option('-l <user>')
+    .option('-F <file>')
+    .option('-J <hosts>')
+    .option('-C')
+    .option('-4')
+    .option('-6');
+}
+
 /** The arguments after `remora`, understood. Throws a CommandError `usage`. */
 export function parseArguments(argv: readonly string[], version: string): Arguments {
   let parsed: Arguments | null = null;
@@ -95,19 +109,9 @@ export function parseArguments(argv: readonly string[], version: string): Argume
     .version(version, '-V, --version')
     .helpCommand(false);
 
-  program
-    .command('mount', { isDefault: true })
+  withMountFlags(program.command('mount', { isDefault: true }))
     .argument('<target>')
     .argument('<mountpoint>')
-    .option('-o <options>', '', collect)
-    .option('-p <port>')
-    .option('-i <file>', '', collect)
-    .option('-l <user>')
-    .option('-F <file>')
-    .option('-J <hosts>')
-    .option('-C')
-    .option('-4')
-    .option('-6')
     .option('-f')
     .option('-d, --debug')
     .option('-v, --verbose')
@@ -157,20 +161,10 @@ export function parseArguments(argv: readonly string[], version: string): Argume
       parsed = { command: 'reconnect', mountpoint };
     });
 
-  program
-    .command('doctor')
+  withMountFlags(program.command('doctor'))
     .argument('[target]')
     .option('--json')
     .option('--redact')
-    .option('-o <options>', '', collect)
-    .option('-p <port>')
-    .option('-i <file>', '', collect)
-    .option('-l <user>')
-    .option('-F <file>')
-    .option('-J <hosts>')
-    .option('-C')
-    .option('-4')
-    .option('-6')
     .action((target: string | undefined, flags: MountFlags & { json?: true; redact?: true }) => {
       const { json, redact } = flags;
       parsed = {

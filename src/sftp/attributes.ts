@@ -52,8 +52,8 @@ export function readAttributes(reader: PacketReader): SftpAttributes {
   }
   if (flags & SSH_FILEXFER_ATTR_EXTENDED) {
     for (let pairs = reader.uint32(); pairs > 0; pairs--) {
-      reader.skip();
-      reader.skip();
+      reader.unused('extended_type');
+      reader.unused('extended_data');
     }
   }
   return attributes;

@@ -51,8 +51,8 @@ export class PacketReader {
     return this.#packet.toString('latin1', at, at + length) as ByteString;
   }
 
-  /** Passes over a string. */
-  skip(): void {
+  /** Passes over a string that nobody here needs; its name is for the reader of the code. */
+  unused(_field: string): void {
     this.#take(this.uint32());
   }
 

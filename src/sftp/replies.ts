@@ -96,7 +96,7 @@ function decodeBody(type: number, reader: PacketReader, packet: Buffer): Reply {
       // Some servers leave the message and its language out.
       if (reader.remaining === 0) return { type, code, message: '' as ByteString };
       const message = reader.string();
-      if (reader.remaining > 0) reader.skip();
+      if (reader.remaining > 0) reader.unused('language tag');
       return { type, code, message };
     }
     case SSH_FXP_HANDLE:

@@ -148,7 +148,7 @@ describe('a listing that was made ahead', () => {
     expect(opened(world)).toBe(3);
   });
 
-  it('grows as old as any other', async () => {
+  it('is trusted as long as one that was asked for', async () => {
     const world = await openDirect();
     await siblings(world.disk, 2);
     const [first = '', second = ''] = await list(world, '');
