@@ -141,3 +141,16 @@ export async function waitForMount(directory: string, milliseconds = 20_000): Pr
 export async function waitForUnmount(directory: string, milliseconds = 20_000): Promise<void> {
   await until(`no mount at ${directory}`, async () => (await mountAt(directory)) === null, milliseconds);
 }
+
+/** Command lines of the ssh processes below the daemon. */
+export async function sshPrograms(
+  pid: number,
+): Promise<readonly { readonly pid: number; readonly line: string }[]> {
+  const below = await Promise.all(
+    (await descendants(pid)).map(async (each) => ({
+      pid: each,
+      line: (await readFile(`/proc/${each}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' '),
+    })),
+  );
+  return below.filter(({ line }) => /^(\S*\/)?ssh /.test(line));
+}
