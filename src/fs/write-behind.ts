@@ -8,6 +8,7 @@
  * and all lanes no more than the link, so that other requests do not queue behind all of it. A buffered tail goes
  * out by itself after a moment.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { decodeText } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { FsError } from '../base/errno.js';
@@ -28,6 +29,9 @@ const MIN_IN_FLIGHT = 3 * 1024 * 1024;
 const WIDE = 256 * 1024;
 /** A partly filled extent waits this long for more, in milliseconds. */
 const IDLE_DELAY = 500;
+/** A write that fails without a reason to be seen is tried that often; the pause before the last, in milliseconds. */
+const ATTEMPTS = 3;
+const RETRY_DELAY = 100;
 
 interface Pending {
   readonly file: OpenFile;
@@ -201,32 +205,27 @@ export class WriteBehind {
   }
 
   /**
-   * A "Failure" that is neither a full disk nor a read-only one is tried once more: if the same write fails
-   * again, a quota is the likely reason, which SFTP v3 cannot say.
+   * A "Failure" that is neither a full disk nor a read-only one is tried again: on a disk that others fill and empty,
+   * the space that was missing may be there by the time the server is asked. If the same write fails each time, a
+   * quota is the likely reason, which SFTP v3 cannot say.
    */
   async #write(file: OpenFile, lane: Lane, extent: Extent): Promise<FsError | 'lost' | null> {
     const { path } = file.node;
     const what = { op: 'write', path: path === null ? null : this.#remote.at(path) } as const;
-    const send = () => this.#carry(file.node, lane, extent);
-    try {
-      await send();
-      return null;
-    } catch (error) {
-      if (this.#lanes.isLost(file, lane)) return 'lost';
-      const failure = await this.#remote.failure(error, what);
-      const isPlain = error instanceof SftpStatusError && error.code === SSH_FX_FAILURE;
-      if (!isPlain || failure.code !== 'EIO' || isOverlapped(file.node, extent)) return failure;
-    }
-    file.node.resent += 1;
-    try {
-      await send();
-      return null;
-    } catch (error) {
-      if (this.#lanes.isLost(file, lane)) return 'lost';
-      const failure = await this.#remote.failure(error, what);
-      return failure.code === 'EIO' && error instanceof SftpStatusError
-        ? new FsError('EDQUOT', failure.message, { cause: failure })
-        : failure;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#carry(file.node, lane, extent);
+        return null;
+      } catch (error) {
+        if (this.#lanes.isLost(file, lane)) return 'lost';
+        const failure = await this.#remote.failure(error, what);
+        const isPlain = error instanceof SftpStatusError && error.code === SSH_FX_FAILURE;
+        if (!isPlain || failure.code !== 'EIO') return failure;
+        if (attempt === ATTEMPTS) return new FsError('EDQUOT', failure.message, { cause: failure });
+        if (attempt > 1) await delay(RETRY_DELAY);
+        if (isOverlapped(file.node, extent)) return failure;
+      }
+      file.node.resent += 1;
     }
   }
 

@@ -32,6 +32,9 @@ const MAX_LINKS = 40;
 const MAX_LISTINGS = 4;
 /** That many handles below the server's limit it may refuse already: it holds some open for itself. */
 const HANDLE_MARGIN = 8;
+/** Others may give back a little between a request that found no room and the question: so much is none, in bytes. */
+const NEARLY_FULL = 1024 * 1024;
+const FEW_INODES = 16;
 
 /** The directory that holds `path` on the server: `/` for `/name`, `.` (the login directory) for `name`. */
 export function serverParent(path: ByteString): ByteString {
@@ -89,9 +92,8 @@ export class Probe {
     const stats = await this.#statvfs(path);
     if (stats === null) return null;
     if ((stats.flag & ST_RDONLY) !== 0) return 'EROFS';
-    // A filesystem that counts no blocks or no inodes at all (btrfs, network filesystems) is not full.
-    const noSpace = stats.blocks > 0 && stats.bavail === 0;
-    const noInodes = stats.files > 0 && stats.favail === 0;
+    const noSpace = isUsedUp(stats.bavail, stats.blocks, NEARLY_FULL / Math.max(1, stats.frsize));
+    const noInodes = isUsedUp(stats.favail, stats.files, FEW_INODES);
     return noSpace || noInodes ? 'ENOSPC' : null;
   }
 
@@ -156,4 +158,9 @@ function orNull<T>(promise: Promise<T>): Promise<T | null> {
     if (error instanceof FsError) throw error;
     return null;
   });
+}
+
+/** A filesystem that counts no blocks or no inodes at all (btrfs, network filesystems) is not full. */
+function isUsedUp(available: number, total: number, few: number): boolean {
+  return total > 0 && available < Math.max(1, Math.min(few, total / 64));
 }

@@ -213,6 +213,19 @@ describe('writes', () => {
     await close(fs, writer.handle, reader.handle);
   });
 
+  it('that are refused twice for no reason to be seen are sent again: room came back in between', async () => {
+    const { fs, disk, before } = await openDirect();
+    const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
+    let refused = 0;
+    before.set('write', () => {
+      if (refused++ < 2) FAILURE();
+    });
+    await put(fs, handle, 0, 'data');
+    await close(fs, handle);
+    expect(refused).toBe(3);
+    expect(await onDisk(disk, 'f')).toBe('data');
+  });
+
   it('that append go on where the file ends after one of them was refused', async () => {
     const { fs, disk, before } = await openDirect();
     await serverFile(disk, 'f', 'AAAA');

@@ -224,14 +224,22 @@ describe('what cannot be provoked', () => {
     { op: 'link', from: p('/f'), to: p('/l') },
     { op: 'rename', from: p('/f'), to: p('/g') },
     create,
-  ])('a failed $op is ENOSPC without blocks or inodes, EROFS when read-only, else EIO', async (what) => {
-    expect(await errno(server({}, { bavail: 0 }), what)).toBe('ENOSPC');
-    expect(await errno(server({}, { favail: 0 }), what)).toBe('ENOSPC');
-    expect(await errno(server({}, { files: 0, ffree: 0, favail: 0 }), what)).toBe('EIO');
-    expect(await errno(server({}, { flag: 1 }), what)).toBe('EROFS');
-    expect(await errno(server(), what)).toBe('EIO');
-    expect(await errno(server({}, null), what)).toBe('EIO');
-  });
+  ])(
+    'a failed $op is ENOSPC with hardly a block or inode left, EROFS when read-only, else EIO',
+    async (what) => {
+      expect(await errno(server({}, { bavail: 0 }), what)).toBe('ENOSPC');
+      expect(await errno(server({}, { favail: 0 }), what)).toBe('ENOSPC');
+      expect(await errno(server({}, { blocks: 2 ** 20, bavail: 255 }), what)).toBe('ENOSPC');
+      expect(await errno(server({}, { blocks: 2 ** 20, bavail: 256 }), what)).toBe('EIO');
+      expect(await errno(server({}, { files: 2 ** 20, favail: 15 }), what)).toBe('ENOSPC');
+      expect(await errno(server({}, { files: 2 ** 20, favail: 16 }), what)).toBe('EIO');
+      expect(await errno(server({}, { bavail: 2, favail: 2 }), what)).toBe('EIO');
+      expect(await errno(server({}, { files: 0, ffree: 0, favail: 0 }), what)).toBe('EIO');
+      expect(await errno(server({}, { flag: 1 }), what)).toBe('EROFS');
+      expect(await errno(server(), what)).toBe('EIO');
+      expect(await errno(server({}, null), what)).toBe('EIO');
+    },
+  );
 
   it.each<Operation>([
     { op: 'remove', path: p('/f') },
