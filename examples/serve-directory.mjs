@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { startServer } from '../dist/demo/server.js';
+import { startServer } from 'remora-fs/server';
 
 const [directory] = process.argv.slice(2);
 if (directory === undefined) {

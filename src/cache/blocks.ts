@@ -21,19 +21,26 @@ export class BlockCache {
   /** Entries by themselves: what is looked up is in `#files`, this one knows their order of use. */
   readonly #order: LRUCache<Entry, Entry>;
   readonly #files = new Map<number, Map<number, Entry>>();
+  readonly #maxBytes: number;
   #hits = 0;
   #misses = 0;
 
   /** `maxBytes` of content at most; at least one block. */
   constructor(maxBytes: number) {
+    this.#maxBytes = Math.max(maxBytes, BLOCK_SIZE);
     this.#order = new LRUCache({
-      maxSize: Math.max(maxBytes, BLOCK_SIZE),
+      maxSize: this.#maxBytes,
       sizeCalculation: () => BLOCK_SIZE,
       dispose: (entry) => {
         this.#unlist(entry);
         entry.block.release();
       },
     });
+  }
+
+  /** The bound of `bytes`. */
+  get maxBytes(): number {
+    return this.#maxBytes;
   }
 
   /** Bytes of memory that the cached blocks take. */

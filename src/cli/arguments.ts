@@ -1,16 +1,19 @@
 /**
- * The command line, parsed by commander into a named union. sshfs's habits hold: options may stand before,
- * between or after the operands, flags may be joined (`-fd`), and a mount needs no subcommand. A host that
- * is called like a subcommand is no problem, since a target always has a colon.
+ * The command line, parsed by commander into a named union; which commands and flags there are says commands.ts.
+ * sshfs's habits hold: options may stand before, between or after the operands, flags may be joined (`-fd`), and a
+ * mount needs no subcommand. A host that is called like a subcommand is no problem, since a source always has a colon.
  */
-import { Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
+import { COMMANDS, type CommandName, type Command as CommandRow, spellings } from './commands.js';
 import { CommandError } from './exit.js';
-import { HELP, UNMOUNT_HELP } from './help.js';
+import { commandHelp, HELP } from './help.js';
 
 export interface MountArguments {
   readonly command: 'mount';
+  /** A source, or the name of a mount of the configuration file. */
   readonly target: string;
-  readonly mountpoint: string;
+  /** Null for the one that the configuration file has. */
+  readonly mountpoint: string | null;
   /** What the short options stand for, where several may be given, the values of `-o`, and the other short ones. */
   readonly options: readonly string[];
   readonly foreground: boolean;
@@ -24,6 +27,15 @@ export interface UnmountArguments {
   readonly force: boolean;
 }
 
+export interface StatusArguments {
+  readonly command: 'status';
+  /** Null for every mount. */
+  readonly mountpoint: string | null;
+  readonly form: 'text' | 'json' | 'metrics';
+  /** Again and again. */
+  readonly watch: boolean;
+}
+
 export interface DoctorArguments {
   readonly command: 'doctor';
   /** Null for this machine alone. */
@@ -34,15 +46,37 @@ export interface DoctorArguments {
   readonly redact: boolean;
 }
 
+/** All that have a name in the configuration file. */
+export interface MountAllArguments {
+  readonly command: 'mount-all';
+  readonly options: readonly string[];
+  readonly verbose: boolean;
+}
+
+export interface SystemArguments {
+  readonly command: 'system';
+  readonly action: 'install' | 'remove';
+  /** What stands for `/`. */
+  readonly root: string;
+}
+
 export type Arguments =
   | MountArguments
+  | MountAllArguments
   | UnmountArguments
+  | { readonly command: 'unmount-all'; readonly force: boolean }
   | DoctorArguments
+  | SystemArguments
   | { readonly command: 'list'; readonly json: boolean }
-  /** Of every mount, when none is named. */
-  | { readonly command: 'status'; readonly mountpoint: string | null; readonly json: boolean }
+  | StatusArguments
+  | { readonly command: 'refresh'; readonly path: string }
+  | { readonly command: 'warm'; readonly path: string; readonly json: boolean }
+  | { readonly command: 'log'; readonly mountpoint: string; readonly follow: boolean }
   | { readonly command: 'reconnect'; readonly mountpoint: string }
   | { readonly command: 'demo' }
+  | { readonly command: 'completion'; readonly shell: string }
+  /** Of the scripts that `completion` prints. */
+  | { readonly command: 'complete'; readonly words: readonly string[] }
   /** Text that was asked for: help or the version. */
   | { readonly command: 'print'; readonly text: string };
 
@@ -57,8 +91,20 @@ interface MountFlags {
   readonly 4?: true;
   readonly 6?: true;
   readonly f?: true;
-  readonly d?: true;
-  readonly v?: true;
+  readonly debug?: true;
+  readonly verbose?: true;
+  readonly all?: true;
+}
+
+interface StatusFlags {
+  readonly json?: true;
+  readonly metrics?: true;
+  readonly watch?: true;
+}
+
+interface AllFlags {
+  readonly force?: true;
+  readonly all?: true;
 }
 
 const collect = (value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value];
@@ -78,18 +124,50 @@ function mountOptions(flags: MountFlags): string[] {
   return options;
 }
 
-/** The flags that say how a host is reached, which every command that reaches one takes. */
-function withMountFlags(command: Command): Command {
-  return command
-    .option('-o <options>', '', collect)
-    .option('-p <port>')
-    .option('-i <file>', '', collect)
-    .option('-l <user>')
-    .option('-F <file>')
-    .option('-J <hosts>')
-    .option('-C')
-    .option('-4')
-    .option('-6');
+/** Adds a command of the table to `program`; without a name, a mount is meant. */
+function declare(program: Command, name: CommandName): Command {
+  const row: CommandRow = COMMANDS[name];
+  const command = program
+    .command(name, { isDefault: name === 'mount' })
+    .aliases(row.aliases ?? [])
+    .configureHelp({ formatHelp: () => commandHelp(name) });
+  for (const { syntax, choices } of row.operands) {
+    const argument = new Argument(syntax);
+    command.addArgument(choices === undefined ? argument : argument.choices([...choices]));
+  }
+  for (const flag of row.flags) {
+    const syntax = spellings(flag).join(', ') + (flag.place === undefined ? '' : ' <value>');
+    const option = new Option(syntax).conflicts([...(flag.conflicts ?? [])]);
+    command.addOption(flag.repeatable === true ? option.argParser(collect) : option);
+  }
+  return command;
+}
+
+function mountArguments(
+  target: string | null,
+  mountpoint: string | null,
+  flags: MountFlags,
+): MountArguments | MountAllArguments {
+  const debug = flags.debug === true;
+  const foreground = flags.f === true || debug;
+  const verbose = flags.verbose === true || debug;
+  const options = mountOptions(flags);
+  checkAll(flags.all === true, target ?? undefined);
+  if (target?.includes(':') && mountpoint === null) {
+    throw new CommandError('usage', `where shall '${target}' be mounted? Write: remora ${target} MOUNTPOINT`);
+  }
+  if (target !== null) return { command: 'mount', target, mountpoint, options, foreground, debug, verbose };
+  if (foreground) throw new CommandError('usage', 'only one mount can be in the foreground');
+  return { command: 'mount-all', options, verbose };
+}
+
+/** One is named, or all are meant. */
+function checkAll(isAll: boolean, operand: string | undefined): void {
+  if (isAll && operand !== undefined)
+    throw new CommandError('usage', `--all leaves no room for '${operand}'`);
+  if (!isAll && operand === undefined) {
+    throw new CommandError('usage', 'a mount is missing: name one, or --all (see: remora --help)');
+  }
 }
 
 /** The arguments after `remora`, understood. Throws a CommandError `usage`. */
@@ -108,79 +186,59 @@ export function parseArguments(argv: readonly string[], version: string): Argume
     .configureHelp({ formatHelp: () => HELP })
     .version(version, '-V, --version')
     .helpCommand(false);
+  const add = (name: CommandName) => declare(program, name);
 
-  withMountFlags(program.command('mount', { isDefault: true }))
-    .argument('<target>')
-    .argument('<mountpoint>')
-    .option('-f')
-    .option('-d, --debug')
-    .option('-v, --verbose')
-    .option('-s')
-    .action((target: string, mountpoint: string, flags: MountFlags & { debug?: true; verbose?: true }) => {
-      const debug = flags.debug === true;
-      parsed = {
-        command: 'mount',
-        target,
-        mountpoint,
-        options: mountOptions(flags),
-        foreground: flags.f === true || debug,
-        debug,
-        verbose: flags.verbose === true || debug,
-      };
-    });
-
-  program
-    .command('unmount')
-    .alias('umount')
-    .configureHelp({ formatHelp: () => UNMOUNT_HELP })
-    .argument('<mountpoint>')
-    .option('-f, --force')
-    .action((mountpoint: string, flags: { force?: true }) => {
-      parsed = { command: 'unmount', mountpoint, force: flags.force === true };
-    });
-
-  program
-    .command('list')
-    .option('--json')
-    .action((flags: { json?: true }) => {
-      parsed = { command: 'list', json: flags.json === true };
-    });
-
-  program
-    .command('status')
-    .argument('[mountpoint]')
-    .option('--json')
-    .action((mountpoint: string | undefined, flags: { json?: true }) => {
-      parsed = { command: 'status', mountpoint: mountpoint ?? null, json: flags.json === true };
-    });
-
-  program
-    .command('reconnect')
-    .argument('<mountpoint>')
-    .action((mountpoint: string) => {
-      parsed = { command: 'reconnect', mountpoint };
-    });
-
-  withMountFlags(program.command('doctor'))
-    .argument('[target]')
-    .option('--json')
-    .option('--redact')
-    .action((target: string | undefined, flags: MountFlags & { json?: true; redact?: true }) => {
-      const { json, redact } = flags;
-      parsed = {
-        command: 'doctor',
-        target: target ?? null,
-        options: mountOptions(flags),
-        json: json === true,
-        redact: redact === true,
-      };
-    });
-
-  program.command('demo').action(() => {
+  add('mount').action((target: string | undefined, mountpoint: string | undefined, flags: MountFlags) => {
+    parsed = mountArguments(target ?? null, mountpoint ?? null, flags);
+  });
+  add('unmount').action((mountpoint: string | undefined, { force, all }: AllFlags) => {
+    checkAll(all === true, mountpoint);
+    const isForced = force === true;
+    if (mountpoint === undefined) parsed = { command: 'unmount-all', force: isForced };
+    else parsed = { command: 'unmount', mountpoint, force: isForced };
+  });
+  add('list').action((flags: { json?: true }) => {
+    parsed = { command: 'list', json: flags.json === true };
+  });
+  add('status').action((mountpoint: string | undefined, { json, metrics, watch }: StatusFlags) => {
+    const form = json ? 'json' : metrics ? 'metrics' : 'text';
+    parsed = { command: 'status', mountpoint: mountpoint ?? null, form, watch: watch === true };
+  });
+  add('refresh').action((path: string) => {
+    parsed = { command: 'refresh', path };
+  });
+  add('warm').action((path: string, flags: { json?: true }) => {
+    parsed = { command: 'warm', path, json: flags.json === true };
+  });
+  add('log').action((mountpoint: string, flags: { follow?: true }) => {
+    parsed = { command: 'log', mountpoint, follow: flags.follow === true };
+  });
+  add('reconnect').action((mountpoint: string) => {
+    parsed = { command: 'reconnect', mountpoint };
+  });
+  add('doctor').action((target: string | undefined, flags: MountFlags & { json?: true; redact?: true }) => {
+    const { json, redact } = flags;
+    parsed = {
+      command: 'doctor',
+      target: target ?? null,
+      options: mountOptions(flags),
+      json: json === true,
+      redact: redact === true,
+    };
+  });
+  add('system').action((action: SystemArguments['action'], { root = '/' }: { root?: string }) => {
+    parsed = { command: 'system', action, root };
+  });
+  add('demo').action(() => {
     parsed = { command: 'demo' };
   });
+  add('completion').action((shell: string) => {
+    parsed = { command: 'completion', shell };
+  });
 
-  if (argv.length === 0) throw new CommandError('usage', 'what shall be mounted? See: remora --help');
+  const [first, ...others] = argv;
+  if (first === '--complete') return { command: 'complete', words: others };
+  if (first === undefined) throw new CommandError('usage', 'what shall be mounted? See: remora --help');
   try {
     program.parse(argv, { from: 'user' });
   } catch (error) {

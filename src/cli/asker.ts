@@ -46,6 +46,24 @@ export function findAsker(environment: Environment): Asker | null {
   return program === null ? null : new AskpassProgram(program, environment);
 }
 
+/** Lends one way to ask to several who ask, which takes it back when the last of them has released it. */
+export function shareAsker(find: () => Asker | null): () => Asker | null {
+  let asker: Asker | null | undefined;
+  let lent = 0;
+  return () => {
+    asker ??= find();
+    if (asker === null) return null;
+    const shared = asker;
+    let isHeld = true;
+    lent++;
+    const release = () => {
+      if (isHeld && --lent === 0) shared.release();
+      isHeld = false;
+    };
+    return { secret: (text) => shared.secret(text), line: (text) => shared.line(text), release };
+  };
+}
+
 /** Asks; the answer's text is null where there is nobody, or when they gave up. */
 export async function answerBy(asker: Asker | null, { id, text, hidden }: Question): Promise<Answer> {
   const asked = hidden ? asker?.secret(text) : asker?.line(text);

@@ -4,8 +4,13 @@
  * and the answers back. The directory of the socket is private to the user, so whoever can connect may command.
  */
 import type { Socket } from 'node:net';
-import type { Unsent } from '../fs/open-file.js';
+import type { Durations } from '../base/histogram.js';
+import type { FsStatus } from '../fs/filesystem.js';
+import type { OpenHandle, Unsent } from '../fs/open-file.js';
+import type { SessionStats } from '../fuse/session.js';
+import type { CallStats, Failure } from '../fuse/tally.js';
 import type { LinkStatus } from '../recovery/session.js';
+import type { TrafficStatus } from '../sftp/traffic.js';
 import type { Answer } from './ipc.js';
 
 /** Longest line in bytes: requests are short, but for an answer typed by a person. */
@@ -15,8 +20,12 @@ export const REPLY_MAX = 4 * 1024 * 1024;
 
 export type ControlRequest =
   | { readonly op: 'status' }
+  /** Tells all that can be told without asking the server. */
+  | { readonly op: 'inspect' }
   /** Names what is not on the server, without waiting for it. */
   | { readonly op: 'unsent' }
+  /** Forgets what is cached at and below `path`, relative to the mount, in text. */
+  | { readonly op: 'refresh'; readonly path: string }
   /** Sends everything written to the server. */
   | { readonly op: 'flush' }
   /** Connects again now; with `interactive` the person who asks answers the server's questions. */
@@ -38,16 +47,38 @@ export interface MountStatus {
   /** SSH connections, and SFTP channels for data on them. */
   readonly connections: number;
   readonly lanes: number;
-  /** Gauges of the filesystem and of the kernel driver, as plain JSON. */
-  readonly filesystem: unknown;
-  readonly kernel: unknown;
+  /** The file that the log goes to; null for standard error. */
+  readonly log: string | null;
+  /** Gauges of the filesystem; null until the first use of a mount that is connected then. */
+  readonly filesystem: FsStatus | null;
+  /** Gauges of the kernel driver. */
+  readonly kernel: SessionStats;
+}
+
+/** Lists of a mount are cut at this many. */
+export const LIST_MAX = 1000;
+
+/** What `status` has, and what takes longer to tell and to read. */
+export interface MountDetails extends MountStatus {
+  /** Null as long as `filesystem` is. */
+  readonly traffic: TrafficStatus | null;
+  /** `LIST_MAX` at most, as of the handles. */
+  readonly unsent: readonly Unsent[];
+  readonly handles: readonly OpenHandle[];
+  /** Calls of programs, and requests to the server, by their names. */
+  readonly calls: Readonly<Record<string, CallStats>>;
+  readonly requests: Readonly<Record<string, Durations>>;
+  /** The last ones, oldest first. */
+  readonly failures: readonly Failure[];
 }
 
 /** What each request is answered with. */
 export interface ControlAnswers {
   readonly status: MountStatus;
+  readonly inspect: MountDetails;
   readonly unsent: readonly Unsent[];
   readonly flush: readonly Unsent[];
+  readonly refresh: null;
   readonly reconnect: null;
   /** What could not be sent; answered when the mount has ended. */
   readonly stop: readonly Unsent[];
@@ -72,9 +103,12 @@ export function parseRequest(line: string): ControlRequest | null {
   const value = parseObject(line);
   switch (value?.op) {
     case 'status':
+    case 'inspect':
     case 'unsent':
     case 'flush':
       return { op: value.op };
+    case 'refresh':
+      return typeof value.path === 'string' ? { op: 'refresh', path: value.path } : null;
     case 'reconnect':
       return { op: 'reconnect', interactive: value.interactive === true };
     case 'stop':

@@ -7,6 +7,7 @@ import type { Unsent } from '../fs/open-file.js';
 import type { Prompter } from '../ssh/settings.js';
 import {
   type ControlRequest,
+  type MountDetails,
   type MountStatus,
   onLines,
   parseAnswer,
@@ -20,8 +21,10 @@ import { RemotePrompter } from './prompter.js';
 
 export interface ControlHandler {
   status(): MountStatus;
+  inspect(): MountDetails;
   unsent(): readonly Unsent[];
   flush(): Promise<readonly Unsent[]>;
+  refresh(path: string): Promise<void>;
   /** Connects again now; `prompter` is null when nobody is there to be asked. Rejects with the sentence why not. */
   reconnect(prompter: Prompter | null): Promise<void>;
   /** Resolves when the mount has ended. */
@@ -32,10 +35,14 @@ function run(handler: ControlHandler, request: ControlRequest, prompter: Prompte
   switch (request.op) {
     case 'status':
       return handler.status();
+    case 'inspect':
+      return handler.inspect();
     case 'unsent':
       return handler.unsent();
     case 'flush':
       return handler.flush();
+    case 'refresh':
+      return handler.refresh(request.path);
     case 'reconnect':
       return handler.reconnect(request.interactive ? prompter : null);
     case 'stop':

@@ -4,14 +4,17 @@
  */
 import { fstatSync } from 'node:fs';
 import { logger, setLogSink } from '../base/log.js';
+import { leaveSession } from '../fuse/libc.js';
 import { type Ending, logOf } from './daemon-process.js';
 import { leave } from './deadline.js';
 import { EXIT } from './exit.js';
 import type { Job, ToCommand, ToDaemon } from './ipc.js';
+import { isJournal, journalLines, type Priority } from './journal.js';
 import { LogFile } from './log-file.js';
 import { MountSession } from './mount-session.js';
 import { writePidFile } from './pid-file.js';
 import { RemotePrompter } from './prompter.js';
+import { notify, statusLine, watchdogPause } from './system/notify.js';
 
 const log = logger('daemon');
 
@@ -19,20 +22,49 @@ function send(message: ToCommand): void {
   if (process.connected) process.send?.(message, undefined, undefined, () => {});
 }
 
-/** Where this process's lines go: to the person in the foreground, else to the log with their time. */
-class Voice {
-  readonly #file: LogFile | null;
+/**
+ * For the service manager, which listens to its main process: the command as long as that is there, then this one. What
+ * is said of the connection is said once.
+ */
+class Manager {
+  #last = '';
 
-  constructor(job: Job) {
-    const isFile = !job.foreground && fstatSync(2).isFile();
-    this.#file = isFile ? new LogFile(2, logOf(job, process.env)) : null;
-    if (this.#file !== null) setLogSink((line) => this.#file?.write(line));
+  tell(assignment: string): void {
+    if (process.env.NOTIFY_SOCKET === undefined || assignment === this.#last) return;
+    if (assignment.startsWith('STATUS=')) this.#last = assignment;
+    if (process.connected) send({ type: 'notify', assignment });
+    else void notify(process.env, assignment);
   }
 
-  report(text: string): void {
+  /** From now on as often as it wants; a loop that hangs says nothing. */
+  giveSignsOfLife(): void {
+    const pause = watchdogPause(process.env);
+    if (pause !== null) setInterval(() => this.tell('WATCHDOG=1'), pause).unref();
+  }
+}
+
+/**
+ * Where this process's lines go: to the person in the foreground or to the journal, which knows the time of each,
+ * else to the log with their time.
+ */
+class Voice {
+  /** Null where lines go to standard error. */
+  readonly path: string | null;
+  readonly #file: LogFile | null;
+  readonly #isJournal = isJournal(process.env, 2);
+
+  constructor(job: Job) {
+    const path = logOf(job, process.env);
+    this.path = path !== null && fstatSync(2).isFile() ? path : null;
+    this.#file = this.path === null ? null : new LogFile(2, this.path);
+    if (this.#file !== null) setLogSink((line) => this.#file?.write(line));
+    else if (this.#isJournal) setLogSink((line) => process.stderr.write(journalLines('debug', line)));
+  }
+
+  report(text: string, priority: Priority = 'warning'): void {
     const line = `remora: ${text.trimEnd()}\n`;
-    if (this.#file === null) process.stderr.write(line);
-    else this.#file.write(`${new Date().toISOString()} ${line}`);
+    if (this.#file !== null) this.#file.write(`${new Date().toISOString()} ${line}`);
+    else process.stderr.write(this.#isJournal ? journalLines(priority, line) : line);
   }
 
   end(): void {
@@ -42,7 +74,7 @@ class Voice {
 
 /** Tells the command how it ended, and ends once that is on its way. */
 function leaveWith(voice: Voice, ending: Ending, told: boolean): void {
-  if (!told && ending.text !== '' && ending.exit !== 'interrupted') voice.report(ending.text);
+  if (!told && ending.text !== '' && ending.exit !== 'interrupted') voice.report(ending.text, 'error');
   voice.end();
   const end = () => leave(EXIT[ending.exit].code);
   if (process.connected)
@@ -55,20 +87,32 @@ function serve(job: Job): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const voice = new Voice(job);
   const prompter = new RemotePrompter(job.interactive, send);
+  const manager = new Manager();
   let ready = false;
   let removePidFile = () => {};
   const session = new MountSession(job, prompter, {
-    report: (text) => voice.report(text),
+    logFile: voice.path,
+    report: (text) => {
+      voice.report(text);
+      send({ type: 'report', text });
+    },
     step: (text) => send({ type: 'step', text }),
     ready: () => {
       ready = true;
+      leaveSession();
       try {
         if (job.autossh.pidFile !== null) removePidFile = writePidFile(job.autossh.pidFile);
       } catch (error) {
         voice.report(`AUTOSSH_PIDFILE: ${error instanceof Error ? error.message : error}`);
       }
       send({ type: 'ready' });
+      manager.giveSignsOfLife();
     },
+    linkChanged: (status) => {
+      send({ type: 'link', status });
+      manager.tell(`STATUS=${statusLine(job.source, job.mountpoint, status)}`);
+    },
+    stopping: () => manager.tell('STOPPING=1'),
   });
 
   process.on('message', (message: ToDaemon) => {
@@ -76,7 +120,7 @@ function serve(job: Job): void {
     if (message.type === 'stop') session.stop(message.force);
   });
   process.on('disconnect', () => {
-    if (!ready || job.foreground) session.stop(false);
+    if (!ready || job.attached) session.stop(false);
   });
   let signalled = false;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -89,12 +133,12 @@ function serve(job: Job): void {
   process.on('SIGUSR1', () => session.reconnect());
   process.on('uncaughtException', (error) => {
     log('uncaught: %o', error);
-    voice.report(`internal error, the mount ends: ${error.message}`);
+    voice.report(`internal error, the mount ends: ${error.message}`, 'error');
     session.stop(false);
   });
   process.on('unhandledRejection', (reason) => {
     log('unhandled: %o', reason);
-    voice.report(`internal error: ${reason instanceof Error ? reason.message : String(reason)}`);
+    voice.report(`internal error: ${reason instanceof Error ? reason.message : String(reason)}`, 'error');
   });
 
   const { maxLifetime } = job.autossh;

@@ -17,6 +17,19 @@ export async function withDeadline<T>(call: Promise<T>, timeout: number, late: (
   }
 }
 
+/** Waits for `work`, but no longer than `timeout` milliseconds, and leaves no timer behind. Rejects as `work` does. */
+export async function atMost(timeout: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeout);
+  });
+  try {
+    await Promise.race([work, expired]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Ends the process by _exit(2), whatever else goes on in it. exit(3) would wait for the threads of the pool, of which
  * one may hang in a system call; and there Node gives the terminal its settings back, and aborts when that terminal

@@ -121,7 +121,12 @@ function say(line: string): void {
 /** Shows what Remora does. Throws when something does not work; leaves nothing behind in any case. */
 export async function demo(environment: NodeJS.ProcessEnv, uid: number): Promise<ExitName> {
   const base = await mkdtemp(join(tmpdir(), 'remora-demo-'));
-  const env = { ...environment, XDG_RUNTIME_DIR: join(base, 'run'), XDG_STATE_HOME: join(base, 'run') };
+  const env = {
+    ...environment,
+    XDG_RUNTIME_DIR: join(base, 'run'),
+    XDG_STATE_HOME: join(base, 'run'),
+    XDG_CONFIG_HOME: base,
+  };
   const interrupted = new Promise<never>((_, reject) => {
     const stop = () => reject(new CommandError('interrupted', 'the tour was interrupted'));
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);

@@ -4,6 +4,7 @@
  * is refused rather than used.
  */
 import { createHash } from 'node:crypto';
+import { accessSync, constants, statSync } from 'node:fs';
 import { chmod, lstat, mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -32,15 +33,36 @@ export function placeLockName(mountpoint: string): string {
   return `${mountHash(mountpoint)}.lock`;
 }
 
-/** The directory of the control sockets; short enough that every socket in it can be bound. */
+/** Where a login of anybody's has its runtime directory (pam_systemd(8)). */
+const SESSION_DIRECTORY = /^\/run\/user\/\d+\/*$/;
+
+/**
+ * The directory of the control sockets; short enough that every socket in it can be bound. Root's mounts are made by
+ * mount(8) and by services as well as from a login, outlive the login, and are to be found from all of them: they are
+ * not in the directory of a session, least of all in that of the user who has become root by su(1).
+ */
 export function runtimeDirectory(env: NodeJS.ProcessEnv, uid: number): string {
   const base = env.XDG_RUNTIME_DIR;
-  if (base?.startsWith('/')) {
+  if (base?.startsWith('/') && !(uid === 0 && SESSION_DIRECTORY.test(base))) {
     const path = join(base, 'remora');
     const longest = join(path, `${'0'.repeat(12)}-4194304.sock`);
     if (Buffer.byteLength(longest) <= SOCKET_PATH_MAX) return path;
   }
-  return `/tmp/remora-${uid}`;
+  return (uid === 0 ? ownRun() : null) ?? `/tmp/remora-${uid}`;
+}
+
+/**
+ * Root's place, which nobody else can take first, as everybody could in /tmp, so that no mount of root's would come
+ * about. Null where /run is not root's to write: for the root of a user namespace, or on a machine without it.
+ */
+function ownRun(): string | null {
+  try {
+    accessSync('/run', constants.W_OK);
+    const { uid, mode } = statSync('/run');
+    return uid === 0 && (mode & 0o022) === 0 ? '/run/remora' : null;
+  } catch {
+    return null;
+  }
 }
 
 /** The log file of the mount at `mountpoint`. */

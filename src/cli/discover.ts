@@ -5,15 +5,17 @@
  */
 import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { FsStatus } from '../fs/filesystem.js';
 import { type FuseMount, findFuseMounts } from '../fuse/mount/mounts.js';
+import type { SessionStats } from '../fuse/session.js';
 import type { LinkStatus } from '../recovery/session.js';
 import { askControl, ControlError } from './control-client.js';
 import type { MountStatus } from './control-protocol.js';
 import { isPrivateDirectory, mountHash } from './directories.js';
 import { isDeadMount } from './mountpoint.js';
 
-/** Milliseconds that a daemon has to tell its status. */
-const STATUS_TIMEOUT = 3000;
+/** Milliseconds that a daemon, or a mount whose daemon cannot be asked, has to answer. */
+export const ANSWER_TIMEOUT = 2000;
 
 /** A control socket and what its daemon said; null when it is alive but silent. */
 export interface Daemon {
@@ -42,8 +44,9 @@ export interface ListedMount {
   readonly server: string | null;
   readonly connections: number | null;
   readonly lanes: number | null;
-  readonly filesystem: unknown;
-  readonly kernel: unknown;
+  readonly log: string | null;
+  readonly filesystem: FsStatus | null;
+  readonly kernel: SessionStats | null;
 }
 
 const SOCKET_NAME = /^([0-9a-f]{12})-(\d+)\.sock$/;
@@ -53,7 +56,7 @@ async function askDaemon(directory: string, name: string): Promise<Daemon | null
   if (hash === undefined) return null;
   const socket = join(directory, name);
   try {
-    const status = await askControl(socket, { op: 'status' }, { timeout: STATUS_TIMEOUT });
+    const status = await askControl(socket, { op: 'status' }, { timeout: ANSWER_TIMEOUT });
     return { socket, pid: Number(pid), hash, status };
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
@@ -111,6 +114,7 @@ export function joinMounts(
       server: null,
       connections: null,
       lanes: null,
+      log: null,
       filesystem: null,
       kernel: null,
     };
@@ -128,11 +132,14 @@ export async function listMounts(
 ): Promise<readonly ListedMount[]> {
   const daemons = await findDaemons(directory);
   const known = new Set(daemons.map(({ status }) => status?.mountpoint));
+  const silent = new Set(daemons.flatMap(({ status, hash }) => (status === null ? hash : [])));
   const orphans = (await findFuseMounts()).filter(
     (mount) => isRemora(mount) && mount.userId === uid && !known.has(mount.mountpoint),
   );
   const entries = orphans.map(async ({ source, mountpoint }) => {
-    return { source, mountpoint, dead: await isDeadMount(mountpoint) };
+    // Its process is there and says nothing: then the mount would say nothing either.
+    const dead = !silent.has(mountHash(mountpoint)) && (await isDeadMount(mountpoint, ANSWER_TIMEOUT));
+    return { source, mountpoint, dead };
   });
   return joinMounts(daemons, await Promise.all(entries), now);
 }

@@ -15,7 +15,7 @@ import { askControl, ControlError } from './control-client.js';
 import type { Daemon } from './discover.js';
 import { CommandError } from './exit.js';
 import { formatUnsent } from './format.js';
-import { isDaemon, isStopped, sendSignal, waitForEnd } from './processes.js';
+import { isDaemon, isStopped, sendSignal, waitForEnd, waitForServer } from './processes.js';
 
 const log = logger('unmount');
 
@@ -74,9 +74,12 @@ async function detach(path: string): Promise<void> {
   }
 }
 
-async function endDaemon({ pid, socket }: Daemon): Promise<void> {
-  if (await waitForEnd(pid, END_TIMEOUT)) return;
-  if (await isDaemon(pid)) sendSignal(pid, 'SIGKILL');
-  await waitForEnd(pid, END_TIMEOUT);
+async function endDaemon(daemon: Daemon): Promise<void> {
+  const { pid, socket } = daemon;
+  if (await waitForServer(daemon, END_TIMEOUT)) return;
+  if (await isDaemon(pid)) {
+    sendSignal(pid, 'SIGKILL');
+    await waitForEnd(pid, END_TIMEOUT);
+  }
   await unlink(socket).catch(() => {});
 }

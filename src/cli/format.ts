@@ -23,6 +23,23 @@ export function formatBytes(bytes: number): string {
   return unit === 0 ? `${bytes} B` : `${value.toFixed(1)} ${units[unit]}`;
 }
 
+/** Bytes a second. */
+export function formatRate(bytes: number): string {
+  return `${formatBytes(Math.round(bytes))}/s`;
+}
+
+/** How long a call took: `0.04 ms`, `3.2 ms`, `210 ms`, `1.5 s`. */
+export function formatTime(milliseconds: number): string {
+  if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(1)} s`;
+  const digits = milliseconds < 1 ? 2 : milliseconds < 100 ? 1 : 0;
+  return `${milliseconds.toFixed(digits)} ms`;
+}
+
+/** `1 file`, `3 files`. */
+export function formatCount(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
 /** Rows as columns two spaces apart; the last one is not padded. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const columns = Math.max(0, ...rows.map((row) => row.length));

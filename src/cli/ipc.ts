@@ -6,8 +6,10 @@
 import type { Autossh } from '../config/autossh.js';
 import type { MountOptions } from '../config/parse.js';
 import type { RemoteTarget } from '../config/target.js';
+import type { LinkStatus } from '../recovery/session.js';
 import type { ConnectSettings } from '../ssh/settings.js';
 import type { ExitName } from './exit.js';
+import type { IdTables } from './id-tables.js';
 
 /** Everything the serving process must know. Paths are absolute: it works in `/`. */
 export interface Job {
@@ -16,11 +18,16 @@ export interface Job {
   readonly source: string;
   readonly mountpoint: string;
   readonly options: MountOptions;
+  /** For `idmap=file`. */
+  readonly tables: IdTables;
   /** How the server is reached, with the password that `password_stdin` read. */
   readonly settings: ConnectSettings;
   /** Somebody can answer questions. */
   readonly interactive: boolean;
+  /** The output is the terminal's, and there is no log file. */
   readonly foreground: boolean;
+  /** The mount ends with whoever started it. */
+  readonly attached: boolean;
   /** What of autossh's variables counts. */
   readonly autossh: Autossh;
 }
@@ -55,5 +62,11 @@ export type ToCommand =
   /** What is being done, for `-v`. */
   | { readonly type: 'step'; readonly text: string }
   | { readonly type: 'ready' }
+  /** For the service manager, which listens to the command rather than to its child. */
+  | { readonly type: 'notify'; readonly assignment: string }
+  /** A line of the log. */
+  | { readonly type: 'report'; readonly text: string }
+  /** The connection is in another state. */
+  | { readonly type: 'link'; readonly status: LinkStatus }
   /** The end; `text` is the sentence for a person, empty after a clean one. */
   | { readonly type: 'ended'; readonly exit: ExitName; readonly text: string };

@@ -11,6 +11,7 @@ import { longestWait } from '../recovery/backoff.js';
 import { RecoveringClient } from '../recovery/client.js';
 import { type LinkStatus, Session } from '../recovery/session.js';
 import type { SftpClient } from '../sftp/client.js';
+import { Traffic } from '../sftp/traffic.js';
 import { type Connection, connect } from '../ssh/connection.js';
 import { ConnectError, LoginError, needsPerson } from '../ssh/errors.js';
 import { type Prompter, processSurroundings } from '../ssh/settings.js';
@@ -37,6 +38,8 @@ export interface LinkSettings {
   report(text: string): void;
   /** What is being done, for `-v`. */
   step(text: string): void;
+  /** The connection is in another state. */
+  changed(status: LinkStatus): void;
 }
 
 export class Link implements BulkClients {
@@ -44,6 +47,8 @@ export class Link implements BulkClients {
   readonly first: SftpClient;
   /** What the mount works with from then on: it recovers. */
   readonly client: RecoveringClient;
+  /** Of all connections that the mount ever had. */
+  readonly traffic: Traffic;
   readonly #settings: LinkSettings;
   readonly #session: Session;
   readonly #stopWatching: () => void;
@@ -61,11 +66,13 @@ export class Link implements BulkClients {
     connection: Connection,
     channels: DataChannels,
     first: SftpClient,
+    traffic: Traffic,
     settings: LinkSettings,
   ) {
-    const { clock, report, job } = settings;
+    const { clock, report, changed, job } = settings;
     const { reconnect, reconnectMax } = job.options;
     this.first = first;
+    this.traffic = traffic;
     this.#settings = settings;
     this.#connection = connection;
     this.#channels = channels;
@@ -78,6 +85,7 @@ export class Link implements BulkClients {
       longestWait: longestPause(job),
       clock,
       report,
+      changed,
     });
     this.client = new RecoveringClient(this.#session, first, {
       clock,
@@ -100,9 +108,11 @@ export class Link implements BulkClients {
   static async #once(prompter: Prompter, settings: LinkSettings): Promise<Link> {
     const { options, settings: server } = settings.job;
     const connection = await connect(server, prompter, processSurroundings(), settings.step);
-    const channels = startChannels(connection, settings);
+    const traffic = new Traffic(settings.clock);
+    const channels = startChannels(connection, settings, traffic);
     try {
-      return new Link(connection, channels, await openSftp(connection, options), settings);
+      const first = await openSftp(connection, options, traffic);
+      return new Link(connection, channels, first, traffic, settings);
     } catch (error) {
       await Promise.all([connection.close(), channels.close()]);
       throw error;
@@ -167,7 +177,7 @@ export class Link implements BulkClients {
     if (this.#isSilent) before.probe(0);
     else if (this.#isConnected) {
       try {
-        return await openSftp(before, this.#settings.job.options);
+        return await openSftp(before, this.#settings.job.options, this.traffic);
       } catch (error) {
         log('no further channel: %s', error instanceof Error ? error.message : error);
       }
@@ -176,7 +186,7 @@ export class Link implements BulkClients {
       throw new ConnectError('authentication', 'this connection cannot be made anew');
     const connection = await before.reconnect(signal, prompter);
     try {
-      const client = await openSftp(connection, this.#settings.job.options);
+      const client = await openSftp(connection, this.#settings.job.options, this.traffic);
       this.#replace(connection);
       return client;
     } catch (error) {
@@ -190,7 +200,7 @@ export class Link implements BulkClients {
     this.#connection = connection;
     this.#isConnected = true;
     this.#isSilent = false;
-    this.#channels = startChannels(connection, this.#settings);
+    this.#channels = startChannels(connection, this.#settings, this.traffic);
     this.#listen(connection);
     void before.close();
     this.#retiring.add(channels);
@@ -224,11 +234,15 @@ function longestPause({ options, autossh }: Job): number {
 }
 
 /** Not a moment after the connection: what is copied first would have to do without. */
-function startChannels(connection: Connection, { job, clock, report }: LinkSettings): DataChannels {
+function startChannels(
+  connection: Connection,
+  { job, clock, report }: LinkSettings,
+  traffic: Traffic,
+): DataChannels {
   const channels = new DataChannels(connection, {
     maxConns: job.options.maxConns,
     clock,
-    open: (carrier) => openSftp(carrier, job.options),
+    open: (carrier) => openSftp(carrier, job.options, traffic),
     report,
   });
   channels.start();

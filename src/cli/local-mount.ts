@@ -2,19 +2,17 @@
  * The local side of a mount: made at its mount point, served, watched by whoever cleans up after a killed process,
  * taken out of the tree.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { logger } from '../base/log.js';
-import type { FileSystem } from '../fs/filesystem.js';
-import { serveFuse } from '../fuse/driver.js';
+import type { Served } from '../fs/delayed.js';
+import type { KernelSession } from '../fuse/driver.js';
 import { MountError } from '../fuse/mount/errors.js';
-import { type Mounted, mountFuse } from '../fuse/mount/mount.js';
 import { findFuseMount } from '../fuse/mount/mounts.js';
 import { raiseReadAhead } from '../fuse/mount/readahead.js';
-import type { FuseSession } from '../fuse/session.js';
+import { atMost } from './deadline.js';
+import { type ServedMount, serve } from './drivers.js';
 import type { Job } from './ipc.js';
 import { atPlace } from './stale.js';
 import { Watcher } from './watcher.js';
-import { kernelMount } from './wiring.js';
 
 const log = logger('mount');
 
@@ -22,20 +20,20 @@ const log = logger('mount');
 const DETACH_TIMEOUT = 5000;
 
 export class LocalMount {
-  readonly session: FuseSession;
+  readonly session: KernelSession;
   /** How it was mounted. */
-  readonly method: Mounted['method'];
+  readonly method: string;
   readonly #job: Job;
-  readonly #mounted: Mounted;
+  readonly #served: ServedMount;
   #watcher: Watcher | null = null;
   /** Is it in the tree still? An aborted one is, dead. */
   #isAttached = true;
 
-  private constructor(job: Job, mounted: Mounted, filesystem: FileSystem, isStalled: () => boolean) {
+  private constructor(job: Job, served: ServedMount, filesystem: Served) {
     this.#job = job;
-    this.#mounted = mounted;
-    this.method = mounted.method;
-    this.session = serveFuse({ fd: mounted.fd, operations: filesystem, isStalled });
+    this.#served = served;
+    this.method = served.method;
+    this.session = served.session;
     void this.session.done.then((reason) => {
       if (reason === 'unmounted') this.#isAttached = false;
     });
@@ -48,16 +46,15 @@ export class LocalMount {
    */
   static async make(
     job: Job,
-    filesystem: FileSystem,
+    filesystem: Served,
     directory: string,
     isStalled: () => boolean,
   ): Promise<LocalMount> {
-    const { options, source, mountpoint } = job;
-    const local = await atPlace(directory, mountpoint, async () => {
-      const mounted = await mountFuse(kernelMount(options, source, mountpoint));
-      return new LocalMount(job, mounted, filesystem, isStalled);
+    const local = await atPlace(directory, job.mountpoint, async () => {
+      const served = await serve(job, filesystem, isStalled);
+      return new LocalMount(job, served, filesystem);
     });
-    if (options.autoUnmount) await local.#watch(directory);
+    if (job.options.autoUnmount) await local.#watch(directory);
     return local;
   }
 
@@ -72,9 +69,9 @@ export class LocalMount {
   /** Takes it out of the tree, unless programs use it; `lazy` all the same. Rejects with a MountError. */
   async unmount(options: { readonly lazy: boolean }): Promise<void> {
     if (!this.#isAttached) return;
-    await this.#mounted.unmount(options);
+    await this.#served.unmount(options);
     if (options.lazy) this.#isAttached = false;
-    else await Promise.race([this.session.done, delay(DETACH_TIMEOUT)]);
+    else await atMost(DETACH_TIMEOUT, this.session.done);
   }
 
   /** Whatever holds it: out of the tree, and nobody need watch it any more. */

@@ -3,28 +3,24 @@
  * Every step leaves behind how it is undone; whatever happens, the undoing runs in reverse, each part with a
  * bound, so that a failure leaves nothing mounted and a clean end has sent everything that was written.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { encodeText } from '../base/bytes.js';
-import { systemClock } from '../base/clock.js';
 import { deferred } from '../base/deferred.js';
 import { logger } from '../base/log.js';
-import { FileSystem } from '../fs/filesystem.js';
+import { DelayedFileSystem, type Served } from '../fs/delayed.js';
 import type { Unsent } from '../fs/open-file.js';
 import { MountError } from '../fuse/mount/errors.js';
-import type { SftpClient } from '../sftp/client.js';
+import type { LinkStatus } from '../recovery/session.js';
 import type { Prompter } from '../ssh/settings.js';
-import type { MountStatus } from './control-protocol.js';
+import { LIST_MAX, type MountDetails, type MountStatus } from './control-protocol.js';
 import { ControlServer } from './control-server.js';
 import type { Ending } from './daemon-process.js';
-import { withDeadline } from './deadline.js';
+import { atMost } from './deadline.js';
 import { ensurePrivateDirectory, runtimeDirectory, socketName } from './directories.js';
 import { CommandError, failureOf } from './exit.js';
 import { formatUnsent } from './format.js';
 import type { Job } from './ipc.js';
-import { Link } from './link.js';
 import { LocalMount } from './local-mount.js';
-import { findLogin, findRoot, requestedPath } from './remote-root.js';
-import { fsOptions, identityOf } from './wiring.js';
+import { ServerSide } from './server-side.js';
 
 const log = logger('session');
 
@@ -44,19 +40,23 @@ export type MountState =
   | 'ended';
 
 export interface SessionEvents {
+  /** Where `report` goes; null for standard error. */
+  readonly logFile: string | null;
   /** A line for the log. */
   report(text: string): void;
   /** What is being done, for `-v`. */
   step(text: string): void;
   /** The mount can be used. */
   ready(): void;
+  /** The connection is in another state. */
+  linkChanged(link: LinkStatus): void;
+  /** The mount is about to end. */
+  stopping(): void;
 }
 
 /** What serves a mount once it is ready. */
 interface Serving {
-  readonly filesystem: FileSystem;
   readonly local: LocalMount;
-  readonly link: Link;
   readonly since: number;
 }
 
@@ -72,13 +72,20 @@ export class MountSession {
   #state: MountState = 'starting';
   #stopRequested = false;
   #isForced = false;
-  /** Once there is one. */
-  #link: Link | null = null;
+  readonly #server: ServerSide;
 
   constructor(job: Job, prompter: Prompter, events: SessionEvents) {
     this.#job = job;
     this.#prompter = prompter;
     this.#events = events;
+    this.#server = new ServerSide(job, {
+      report: (text) => events.report(text),
+      step: (text) => events.step(text),
+      changed: (status) => events.linkChanged(status),
+      phase: (phase, where) => {
+        if (this.#state !== 'serving') this.#setState(phase, where);
+      },
+    });
   }
 
   #setState(state: MountState, why: string): void {
@@ -92,7 +99,7 @@ export class MountSession {
     this.#stopped.resolve();
     if (!force || this.#isForced) return;
     this.#isForced = true;
-    setTimeout(() => this.#forced.resolve(), FORCED_FLUSH_TIMEOUT);
+    setTimeout(() => this.#forced.resolve(), FORCED_FLUSH_TIMEOUT).unref();
   }
 
   /** Serves until the mount ends, and answers how it did. Never rejects. */
@@ -102,6 +109,7 @@ export class MountSession {
     try {
       const serving = await this.#unlessStopped(begun);
       this.#setState('serving', 'ready');
+      this.#events.linkChanged(this.#server.status());
       this.#events.ready();
       const unsent = await this.#serve(serving);
       this.#ended.resolve(unsent);
@@ -109,7 +117,11 @@ export class MountSession {
     } catch (error) {
       log('failed: %o', error);
       // A mount that is just being made must be known before it can be undone.
-      if (this.#state === 'mounting') await Promise.race([begun.catch(() => {}), delay(UNDO_TIMEOUT)]);
+      if (this.#state === 'mounting')
+        await atMost(
+          UNDO_TIMEOUT,
+          begun.catch(() => {}),
+        );
       const failure = failureOf(error);
       ending = { exit: failure.exit, text: failure.message };
       this.#ended.resolve([]);
@@ -131,67 +143,26 @@ export class MountSession {
   }
 
   async #begin(): Promise<Serving> {
-    const { options, source } = this.#job;
-    const link = await this.#connect();
-
-    const { root, login } = await withDeadline(this.#look(link.first), options.connectTimeout * 1000, () => {
-      return new CommandError('timeout', `${source}: the server stopped answering`);
-    });
-    const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-    const filesystem = new FileSystem({
-      client: link.client,
-      bulk: link,
-      root,
-      options: fsOptions(options),
-      identity: identityOf(options, owner, login),
-      mountpoint: encodeText(this.#job.mountpoint),
-      clock: systemClock,
-      report: (text) => this.#events.report(`${source}: ${text}`),
-    });
-    this.#onUndo('filesystem', () => filesystem.close());
-
-    const directory = runtimeDirectory(process.env, owner.uid);
-    await ensurePrivateDirectory(directory, owner.uid);
-    const local = await this.#mount(filesystem, directory, link);
-    const serving = { filesystem, local, link, since: Date.now() };
+    const { options } = this.#job;
+    this.#onUndo('server', () => this.#server.close());
+    const filesystem = options.delayConnect
+      ? new DelayedFileSystem(() => this.#server.firstUse())
+      : await this.#server.connect(this.#prompter);
+    const uid = process.getuid?.() ?? 0;
+    const directory = runtimeDirectory(process.env, uid);
+    await ensurePrivateDirectory(directory, uid);
+    const local = await this.#mount(filesystem, directory);
+    const serving = { local, since: Date.now() };
     await this.#openControl(serving, directory);
     return serving;
   }
 
-  /** The directory to mount, checked, and who the login is. */
-  async #look(client: SftpClient) {
-    const { options, source, target } = this.#job;
-    this.#setState('checking', source);
-    this.#events.step(`looking at ${source}`);
-    const subdir = options.subdir === null ? null : encodeText(options.subdir);
-    const path = requestedPath(target.directory, subdir);
-    const root = await findRoot(client, source, path, !options.noCheckRoot);
-    const login = options.idmap === 'user' ? await findLogin(client) : null;
-    return { root, login };
-  }
-
-  async #connect(): Promise<Link> {
-    const { host, port } = this.#job.settings;
-    this.#setState('connecting', host);
-    this.#events.step(`connecting to ${host} port ${port}`);
-    const link = await Link.connect(this.#prompter, {
-      job: this.#job,
-      clock: systemClock,
-      report: (text) => this.#events.report(`${this.#job.source}: ${text}`),
-      step: (text) => this.#events.step(text),
-    });
-    this.#link = link;
-    this.#onUndo('connections', () => link.close());
-    this.#events.step(`connected to ${link.server}`);
-    return link;
-  }
-
-  async #mount(filesystem: FileSystem, directory: string, link: Link): Promise<LocalMount> {
+  async #mount(filesystem: Served, directory: string): Promise<LocalMount> {
     const { mountpoint } = this.#job;
     if (this.#stopRequested) throw interruption();
     this.#setState('mounting', mountpoint);
     this.#events.step(`mounting at ${mountpoint}`);
-    const local = await LocalMount.make(this.#job, filesystem, directory, () => link.isStalled);
+    const local = await LocalMount.make(this.#job, filesystem, directory, () => this.#server.isStalled);
     this.#onUndo('mount', () => local.remove());
     await local.ready();
     return local;
@@ -201,15 +172,18 @@ export class MountSession {
     const path = `${directory}/${socketName(this.#job.mountpoint, process.pid)}`;
     const control = await ControlServer.listen(path, {
       status: () => this.#status(serving),
-      unsent: () => serving.filesystem.unsent(),
+      inspect: () => this.#inspect(serving),
+      unsent: () => this.#server.filesystem?.unsent() ?? [],
       flush: async () => {
-        const unsent = await serving.filesystem.flushAll();
-        serving.filesystem.told();
+        const { filesystem } = this.#server;
+        const unsent = (await filesystem?.flushAll()) ?? [];
+        filesystem?.told();
         // Whoever asked is told; the log shall know it too.
         if (unsent.length > 0) this.#events.report(sentenceOf(this.#job.source, unsent));
         return unsent;
       },
-      reconnect: (prompter) => serving.link.reconnect(prompter),
+      refresh: (path) => this.#server.filesystem?.refresh(encodeText(path)) ?? Promise.resolve(),
+      reconnect: (prompter) => this.#server.reconnect(prompter),
       stop: (force) => {
         this.stop(force);
         return this.#ended.promise;
@@ -218,44 +192,62 @@ export class MountSession {
     this.#onUndo('control', () => control.close());
   }
 
-  #status({ filesystem, local, link, since }: Serving): MountStatus {
+  #status({ local, since }: Serving): MountStatus {
+    const { link, filesystem } = this.#server;
     return {
       source: this.#job.source,
       mountpoint: this.#job.mountpoint,
       state: this.#state,
       pid: process.pid,
       since,
-      link: link.status(),
+      link: this.#server.status(),
       driver: local.method,
-      server: link.server,
-      connections: link.counts.connections,
-      lanes: link.counts.channels,
-      filesystem: filesystem.status(),
+      server: link?.server ?? '',
+      connections: link?.counts.connections ?? 0,
+      lanes: link?.counts.channels ?? 0,
+      log: this.#events.logFile,
+      filesystem: filesystem?.status() ?? null,
       kernel: local.session.stats(),
+    };
+  }
+
+  #inspect(serving: Serving): MountDetails {
+    const { session } = serving.local;
+    const { filesystem, link } = this.#server;
+    return {
+      ...this.#status(serving),
+      traffic: link?.traffic.status() ?? null,
+      unsent: filesystem?.unsent().slice(0, LIST_MAX) ?? [],
+      handles: filesystem?.handles().slice(0, LIST_MAX) ?? [],
+      calls: session.calls(),
+      requests: link?.traffic.requests() ?? {},
+      failures: session.failures(),
     };
   }
 
   /** Looks now whether the server is there, and tries now to reach it if it is not. */
   reconnect(): void {
-    this.#link?.hurry();
+    this.#server.link?.hurry();
   }
 
   /** Until the kernel lets go or somebody wants the end; then everything written is sent. Answers what was not. */
-  async #serve({ filesystem, local }: Serving): Promise<readonly Unsent[]> {
+  async #serve({ local }: Serving): Promise<readonly Unsent[]> {
     const gone = local.session.gone.then((reason) => `kernel: ${reason}`);
     const asked = this.#stopped.promise.then(() => 'asked to stop');
     this.#setState('stopping', await Promise.race([gone, asked]));
+    this.#events.stopping();
     void this.#forced.promise.then(() => local.session.abort());
-    await this.#flush(filesystem);
+    await this.#flush();
     await this.#unmount(local);
     // Programs could write until the mount was out of the tree.
-    await this.#flush(filesystem);
-    return filesystem.unsent();
+    await this.#flush();
+    return this.#server.filesystem?.unsent() ?? [];
   }
 
   /** Sends what was written, while there is time for it. */
-  async #flush(filesystem: FileSystem): Promise<void> {
-    await Promise.race([filesystem.flushAll(), this.#forced.promise, delay(FLUSH_TIMEOUT)]);
+  async #flush(): Promise<void> {
+    const sent = this.#server.filesystem?.flushAll() ?? Promise.resolve();
+    await atMost(FLUSH_TIMEOUT, Promise.race([sent, this.#forced.promise]));
   }
 
   /** Out of the tree. One that programs hold is left to be detached; their files end with this process, if not now. */
@@ -276,7 +268,7 @@ export class MountSession {
     for (const { name, run } of this.#undo.reverse()) {
       log('undo: %s', name);
       try {
-        await Promise.race([run(), delay(UNDO_TIMEOUT)]);
+        await atMost(UNDO_TIMEOUT, Promise.resolve(run()));
       } catch (error) {
         log('undo %s: %o', name, error);
       }

@@ -2,21 +2,14 @@
  * `remora host: mountpoint`: everything that can be judged here is judged here (the arguments, the mount
  * point), then the serving process takes over and this side only lends it the terminal.
  */
-
-import { printable } from '../base/printable.js';
 import { fromAutossh } from '../config/autossh.js';
-import { parseOptions } from '../config/parse.js';
-import { type FuseMount, findFuseMounts } from '../fuse/mount/mounts.js';
 import type { MountArguments } from './arguments.js';
 import { type Asker, findAsker } from './asker.js';
 import { runDaemon } from './daemon-process.js';
-import { ensurePrivateDirectory, runtimeDirectory } from './directories.js';
-import { isRemora } from './discover.js';
 import { doctorHint } from './doctor/hint.js';
-import { CommandError, type ExitName } from './exit.js';
-import { checkMountpoint, mountedPath } from './mountpoint.js';
-import { processPlace, resolveTarget } from './resolve.js';
-import { atPlace, detachDead } from './stale.js';
+import { CommandError, type ExitName, failureOf } from './exit.js';
+import { prepareJob } from './job.js';
+import { type MountCall, readConfiguration, understandMount } from './named.js';
 
 /** Longest password that standard input may carry, in bytes; PAM takes less. */
 const PASSWORD_MAX = 4096;
@@ -42,60 +35,54 @@ export async function askPassword(asker: Asker | null): Promise<string> {
   return readPassword(process.stdin);
 }
 
-const among = (mounts: readonly FuseMount[]) => (path: string) =>
-  mounts.some(({ mountpoint }) => mountpoint === path);
-
-/** A dead mount of ours makes way for its successor. */
-async function clearPlace(
-  typed: string,
-  env: NodeJS.ProcessEnv,
-  uid: number,
-  tell: (text: string) => void,
-): Promise<void> {
-  const isOurs = (mount: FuseMount) => isRemora(mount) && (mount.userId === uid || uid === 0);
-  const mounts = (await findFuseMounts()).filter(isOurs);
-  const path = await mountedPath(typed, mounts);
-  if (!among(mounts)(path)) return;
-  const directory = runtimeDirectory(env, uid);
-  await ensurePrivateDirectory(directory, uid);
-  if (await atPlace(directory, path, () => detachDead(path, isOurs))) {
-    tell(`${path}: removed the dead mount of an earlier process`);
-  }
+export interface MountManner {
+  readonly foreground: boolean;
+  readonly debug: boolean;
+  readonly verbose: boolean;
+  /** Whom to ask; null where there is nobody. */
+  readonly asker: () => Asker | null;
 }
 
+/** What was typed, with what the configuration files say of it. */
 export async function mount(
   args: MountArguments,
   env: NodeJS.ProcessEnv,
   uid: number,
   tell: (text: string) => void,
 ): Promise<ExitName> {
-  const parsed = parseOptions(args.options);
-  const autossh = fromAutossh(env, process.cwd());
-  const resolved = await resolveTarget(args.target, parsed, processPlace(env));
-  const { target, settings, note } = resolved;
-  const { reconnectMax = autossh.reconnectMax ?? resolved.options.reconnectMax } = parsed.given;
-  const { connectRetry = autossh.connectRetry } = parsed.given;
-  const options = { ...resolved.options, reconnectMax, connectRetry };
-  if (args.verbose) tell(printable(note));
+  const call = understandMount(args, await readConfiguration(env, uid), env);
+  return mountCall(call, { ...args, asker: () => findAsker(env) }, env, uid, tell).catch((error: unknown) => {
+    const { exit, message } = failureOf(error);
+    throw new CommandError(exit, message + doctorHint(exit, call.source), { cause: error });
+  });
+}
 
-  await clearPlace(args.mountpoint, env, uid, args.verbose ? tell : () => {});
-  const isMounted = among(await findFuseMounts());
-  const mountpoint = await checkMountpoint(args.mountpoint, options.nonempty, isMounted);
-  const asker = options.batchMode || options.passive ? null : findAsker(env);
+export async function mountCall(
+  call: MountCall,
+  manner: MountManner,
+  env: NodeJS.ProcessEnv,
+  uid: number,
+  tell: (text: string) => void,
+): Promise<ExitName> {
+  const { source, parsed } = call;
+  const autossh = fromAutossh(env, process.cwd());
+  const { mountpoint, isNamed } = call;
+  const wish = { source, mountpoint, isNamed, parsed, autossh, verbose: manner.verbose };
+  const prepared = await prepareJob(wish, env, uid, tell);
+  const { options, settings } = prepared;
+  const asker = options.batchMode || options.passive ? null : manner.asker();
   const password = options.passwordStdin ? await askPassword(asker) : null;
+  const foreground = manner.foreground || options.passive;
   const job = {
-    target,
-    source: args.target,
-    mountpoint,
-    options,
+    ...prepared,
     settings: { ...settings, password },
     interactive: asker !== null,
-    foreground: args.foreground || options.passive,
-    autossh,
+    foreground,
+    attached: foreground,
   };
-  const { verbose } = args;
-  const debug = args.debug || autossh.debug;
+  const verbose = manner.verbose || options.verbose;
+  const debug = manner.debug || autossh.debug || options.debugLog;
   const ending = await runDaemon(job, { env, uid, debug, verbose, asker, tell });
-  if (ending.text !== '') tell(ending.text + doctorHint(ending.exit, args.target));
+  if (ending.text !== '') tell(ending.text + doctorHint(ending.exit, source));
   return ending.exit;
 }

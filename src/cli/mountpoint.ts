@@ -143,9 +143,12 @@ export async function checkMountpoint(
   return path;
 }
 
-/** True when the process behind the FUSE mount at `path` is gone: every call answers ENOTCONN. */
-export async function isDeadMount(path: string): Promise<boolean> {
-  return bounded(lstat(path)).then(
+/**
+ * True when the process behind the FUSE mount at `path` is gone: every call answers ENOTCONN. One that does not
+ * answer within `timeout` milliseconds is not dead.
+ */
+export async function isDeadMount(path: string, timeout = DEADLINE): Promise<boolean> {
+  return withDeadline(lstat(path), timeout, late).then(
     () => false,
     (error) => codeOf(error) === 'ENOTCONN',
   );

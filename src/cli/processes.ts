@@ -28,8 +28,27 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
 
 /** True when the process ended within `timeout` milliseconds. */
 export async function waitForEnd(pid: number, timeout: number): Promise<boolean> {
+  return within(timeout, async () => !(await isRunning(pid)));
+}
+
+/**
+ * True when whoever serves a mount ended within `timeout` milliseconds: the serving process, or, where a program serves
+ * its own mount and goes on, what listens at `socket`.
+ */
+export async function waitForServer(
+  { pid, socket }: { readonly pid: number; readonly socket: string },
+  timeout: number,
+): Promise<boolean> {
+  return within(timeout, async () => {
+    if (!(await isRunning(pid))) return true;
+    const isListening = (await stat(socket).catch(() => null)) !== null;
+    return !isListening && !(await isDaemon(pid));
+  });
+}
+
+async function within(timeout: number, isOver: () => Promise<boolean>): Promise<boolean> {
   const end = performance.now() + timeout;
-  while (await isRunning(pid)) {
+  while (!(await isOver())) {
     if (performance.now() > end) return false;
     await delay(20);
   }

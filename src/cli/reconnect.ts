@@ -7,11 +7,10 @@ import { printable } from '../base/printable.js';
 import { findFuseMounts } from '../fuse/mount/mounts.js';
 import { answerBy, findAsker } from './asker.js';
 import { askControl, ControlError } from './control-client.js';
-import { runtimeDirectory } from './directories.js';
-import { findDaemons } from './discover.js';
 import { CommandError } from './exit.js';
 import type { Answer, ToPerson } from './ipc.js';
 import { mountedPath } from './mountpoint.js';
+import { daemonAt } from './place.js';
 
 /** Returns when the mount is connected. Throws a CommandError with the exit code that `mount` would have. */
 export async function reconnect(
@@ -21,12 +20,7 @@ export async function reconnect(
   tell: (text: string) => void,
 ): Promise<void> {
   const path = await mountedPath(mountpoint, await findFuseMounts());
-  const [daemon] = await findDaemons(runtimeDirectory(env, uid), path);
-  if (daemon === undefined)
-    throw new CommandError('not-mounted', `${path}: nothing of Remora is mounted there`);
-  if (daemon.status === null) {
-    throw new CommandError('failure', `${path}: its process ${daemon.pid} does not answer`);
-  }
+  const daemon = await daemonAt(path, env, uid);
   const asker = findAsker(env);
   const listener = async (message: ToPerson): Promise<Answer | null> => {
     if (message.type === 'question') return answerBy(asker, message);

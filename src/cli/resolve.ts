@@ -50,7 +50,7 @@ export function processPlace(environment: NodeJS.ProcessEnv): Place {
 }
 
 /** A process in a container may have no account; then its user is a number. */
-function findAccount(): Pick<UserInfo<string>, 'username' | 'uid' | 'homedir'> {
+export function findAccount(): Pick<UserInfo<string>, 'username' | 'uid' | 'homedir'> {
   try {
     return userInfo();
   } catch {

@@ -2,6 +2,7 @@
 import type { MountOptions } from '../config/parse.js';
 import { SftpClient } from '../sftp/client.js';
 import { ProtocolError } from '../sftp/errors.js';
+import type { Traffic } from '../sftp/traffic.js';
 import type { Connection } from '../ssh/connection.js';
 import { CommandError } from './exit.js';
 import { requestTimeout } from './wiring.js';
@@ -9,10 +10,11 @@ import { requestTimeout } from './wiring.js';
 /** Milliseconds for the server to greet once the channel is open. */
 const GREETING_TIMEOUT = 30_000;
 
-/** Throws a `CommandError` ('subsystem', 'protocol') for a server that does not greet, else a `ConnectError`. */
+/** What passes is counted in `traffic`. Throws a `CommandError` ('subsystem', 'protocol') for a server that does not greet, else a `ConnectError`. */
 export async function openSftp(
   connection: Connection,
   options: Pick<MountOptions, 'maxRead' | 'maxWrite' | 'serverAliveInterval' | 'serverAliveCountMax'>,
+  traffic?: Traffic,
 ): Promise<SftpClient> {
   const { maxRead, maxWrite } = options;
   const stream = await connection.openSftp();
@@ -22,6 +24,7 @@ export async function openSftp(
   try {
     return await SftpClient.connect(stream, {
       requestTimeout: requestTimeout(options),
+      ...(traffic === undefined ? {} : { traffic }),
       ...(maxRead === null ? {} : { maxRead }),
       ...(maxWrite === null ? {} : { maxWrite }),
     });

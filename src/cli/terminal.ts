@@ -3,7 +3,7 @@
  * that Ctrl-C means the same everywhere and a password is never echoed, not even while it is pasted.
  * Without a terminal nothing is asked: whoever needs an answer must do without.
  */
-import { openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import { printable } from '../base/printable.js';
 import { CommandError } from './exit.js';
@@ -170,6 +170,16 @@ function redraw(before: string, after: string): string {
   if (after.startsWith(before)) return after.slice(before.length);
   const erased = Array.from(before).length - Array.from(after).length;
   return '\b \b'.repeat(erased);
+}
+
+/** May a person at a terminal press Ctrl-C? */
+export function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -12,10 +12,11 @@ import { runtimeDirectory } from './directories.js';
 import { type Daemon, findDaemons, isRemora } from './discover.js';
 import { CommandError } from './exit.js';
 import { forceUnmount } from './force-unmount.js';
-import { formatUnsent } from './format.js';
+import { formatBytes, formatRate, formatUnsent } from './format.js';
 import { describeHolders, holdersOf } from './holders.js';
 import { isDeadMount, mountedPath } from './mountpoint.js';
-import { waitForEnd } from './processes.js';
+import { waitForServer } from './processes.js';
+import type { Progress } from './progress.js';
 
 /** Milliseconds for sending what was written; the daemon reports what it could not send before that. */
 const FLUSH_TIMEOUT = 10 * 60_000;
@@ -23,6 +24,9 @@ const FLUSH_TIMEOUT = 10 * 60_000;
 const END_TIMEOUT = 60_000;
 /** Milliseconds for the daemon to take note. */
 const STOP_TIMEOUT = 2000;
+/** Milliseconds after which it is shown how much there is to send, and how often then. */
+const PATIENCE = 1000;
+const SHOWN_EVERY = 500;
 /** How often and after how many milliseconds a busy mount that nobody can be seen to use is tried again. */
 const BUSY_RETRIES = 10;
 const BUSY_DELAY = 100;
@@ -32,12 +36,13 @@ export interface UnmountRequest {
   readonly force: boolean;
 }
 
-/** Unmounts, or throws a CommandError. `warn` gets lines for standard error. */
+/** Unmounts, or throws a CommandError. `warn` gets lines for standard error; sending that takes long is shown. */
 export async function unmount(
   request: UnmountRequest,
   env: NodeJS.ProcessEnv,
   uid: number,
   warn: (text: string) => void,
+  progress: Progress | null,
 ): Promise<void> {
   const { force } = request;
   const mounts = await findFuseMounts();
@@ -52,12 +57,17 @@ export async function unmount(
   }
 
   if (force) return forceUnmount(path, daemons);
-  for (const daemon of daemons) await flush(daemon, path, warn);
+  for (const daemon of daemons) await flush(daemon, path, warn, progress);
   if (mount !== undefined) await detach(path);
   for (const daemon of daemons) await end(daemon, mount === undefined);
 }
 
-async function flush(daemon: Daemon, path: string, warn: (text: string) => void): Promise<void> {
+async function flush(
+  daemon: Daemon,
+  path: string,
+  warn: (text: string) => void,
+  progress: Progress | null,
+): Promise<void> {
   const { status, pid, socket } = daemon;
   if (status === null) {
     throw new CommandError(
@@ -66,12 +76,17 @@ async function flush(daemon: Daemon, path: string, warn: (text: string) => void)
     );
   }
   let unsent: readonly Unsent[];
+  const showing = new AbortController();
+  if (progress?.isSeen) void showUnsent(socket, progress, showing.signal);
   try {
     unsent = await askControl(socket, { op: 'flush' }, { timeout: FLUSH_TIMEOUT });
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
     if (error.kind === 'dead') return;
     throw new CommandError('unsent', `${path}: ${error.message}; --force unmounts all the same`);
+  } finally {
+    showing.abort();
+    progress?.clear();
   }
   if (unsent.length === 0) return;
   warn(`data that the server did not take:\n${formatUnsent(unsent)}`);
@@ -79,6 +94,21 @@ async function flush(daemon: Daemon, path: string, warn: (text: string) => void)
     'unsent',
     `${path} stays mounted, since written data could not be sent; --force gives it up`,
   );
+}
+
+/** Says how much is left to send, and how fast it goes, until `ended`. */
+async function showUnsent(socket: string, progress: Progress, ended: AbortSignal): Promise<void> {
+  const pause = (milliseconds: number) => delay(milliseconds, undefined, { signal: ended }).catch(() => {});
+  let first: { readonly left: number; readonly at: number } | null = null;
+  for (await pause(PATIENCE); !ended.aborted; await pause(SHOWN_EVERY)) {
+    const status = await askControl(socket, { op: 'status' }, { timeout: STOP_TIMEOUT }).catch(() => null);
+    if (!status?.filesystem || ended.aborted) continue;
+    const left = status.filesystem.dirtyBytes;
+    const now = performance.now();
+    first ??= { left, at: now };
+    const rate = (1000 * (first.left - left)) / Math.max(1, now - first.at);
+    progress.show(`${formatBytes(left)} to be sent, ${formatRate(Math.max(0, rate))}`);
+  }
 }
 
 /** Takes the mount out of the tree; one in use only when its process is gone anyway. */
@@ -102,9 +132,10 @@ async function detach(path: string, retries = BUSY_RETRIES): Promise<void> {
 }
 
 /** Waits until the daemon has gone. */
-async function end({ socket, pid }: Daemon, isDetached: boolean): Promise<void> {
+async function end(daemon: Daemon, isDetached: boolean): Promise<void> {
+  const { socket, pid } = daemon;
   if (isDetached)
     await askControl(socket, { op: 'stop', force: false }, { timeout: STOP_TIMEOUT }).catch(() => {});
-  if (await waitForEnd(pid, END_TIMEOUT)) return;
+  if (await waitForServer(daemon, END_TIMEOUT)) return;
   throw new CommandError('busy', `unmounted, but process ${pid} still runs; --force ends it`);
 }

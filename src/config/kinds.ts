@@ -1,12 +1,25 @@
 /**
  * The kinds of value an option takes. Each is a pure reader: the text after `=` in, a typed value out, or
  * an `OptionError` that names the option and the values it allows. A definition tells people, too, what the
- * option is for, so that parser and words cannot disagree.
+ * option is for and what it may be, so that parser, pages and completions cannot disagree.
  */
 import { join } from 'node:path';
 import { OptionError } from './errors.js';
 
 export type Group = 'Connection' | 'Recovery' | 'Ownership' | 'Mount' | 'Caching';
+
+/** What a value is: how pages show it, what completes it, and how the items of a list are put together. */
+export type ValueType =
+  | 'flag'
+  | 'number'
+  | 'size'
+  | 'time'
+  | 'octal'
+  | 'text'
+  | 'choice'
+  | 'list'
+  | 'file'
+  | 'files';
 
 /** One option that has an effect. `T` is the type of its value in `MountOptions`. */
 export interface Option<T> {
@@ -17,7 +30,15 @@ export interface Option<T> {
   readonly words: Readonly<Record<string, T>>;
   /** What a value looks like, for people: `SECONDS`, `yes|no`. Empty for an option of bare words alone. */
   readonly placeholder: string;
+  readonly type: ValueType;
+  /** The values allowed, for people: `1 to 65535`. Null where the placeholder says it all. */
+  readonly range: string | null;
+  /** Every value there is, where they can be counted. */
+  readonly choices: readonly string[];
+  /** A sentence or two. */
   readonly help: string;
+  /** A paragraph for the manual, where the sentence is not enough. */
+  readonly more?: string;
   readonly fallback: T;
   /** Reads one value; `before` is what earlier occurrences gave, for options that may be repeated. */
   read(name: string, text: string, before: T | undefined): T;
@@ -39,6 +60,7 @@ interface Description {
   readonly group: Group;
   readonly names: readonly string[];
   readonly help: string;
+  readonly more?: string;
 }
 
 interface Bounds {
@@ -47,6 +69,12 @@ interface Bounds {
 }
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
+
+/** What a kind says of its values, where it is nothing special. */
+const PLAIN = { words: {}, range: null, choices: [] } as const;
+
+const rangeOf = ({ min, max }: Bounds, show: (value: number) => string = String) =>
+  `${show(min)} to ${show(max)}`;
 
 function refuse(name: string, text: string, allowed: string): never {
   throw new OptionError(`option '${name}' cannot be '${text}': ${allowed}`);
@@ -82,7 +110,7 @@ function readBoolean(name: string, text: string): boolean {
 }
 
 /** A size in bytes as people write it: `256M`, `1G`; the suffixes are powers of 1024. */
-function formatSize(bytes: number): string {
+export function formatSize(bytes: number): string {
   for (const suffix of ['g', 'm', 'k']) {
     const unit = UNITS[suffix] ?? 1;
     if (bytes >= unit && bytes % unit === 0) return `${bytes / unit}${suffix.toUpperCase()}`;
@@ -98,7 +126,16 @@ export function flag(
   for (const name of description.names) words[name] = true;
   for (const name of description.off ?? []) words[name] = false;
   const forSsh = (text: string) => (readBoolean('', text) ? 'yes' : 'no');
-  return { ...description, words, placeholder: 'yes|no', read: readBoolean, forSsh };
+  return {
+    ...description,
+    ...PLAIN,
+    words,
+    type: 'flag',
+    placeholder: 'yes|no',
+    choices: ['yes', 'no'],
+    read: readBoolean,
+    forSsh,
+  };
 }
 
 export function integer<T extends number | null>(
@@ -106,11 +143,13 @@ export function integer<T extends number | null>(
 ): Option<number | T> {
   return {
     ...description,
-    words: {},
+    ...PLAIN,
+    type: 'number',
     placeholder: 'N',
+    range: rangeOf(description),
     read: (name, text) => {
       if (!/^\d{1,15}$/.test(text)) {
-        refuse(name, text, `it is a whole number from ${description.min} to ${description.max}`);
+        refuse(name, text, `it is a whole number from ${rangeOf(description)}`);
       }
       return within(name, text, Number(text), description);
     },
@@ -123,12 +162,15 @@ export function size<T extends number | null>(
 ): Option<number | T> {
   return {
     ...description,
+    ...PLAIN,
     words: description.words ?? {},
+    type: 'size',
     placeholder: 'SIZE',
+    range: rangeOf(description, formatSize),
     read: (name, text) => {
       const match = /^(\d{1,12})([kmg]?)(?:i?b)?$/i.exec(text);
       if (match === null) {
-        const range = `${formatSize(description.min)} to ${formatSize(description.max)}`;
+        const range = rangeOf(description, formatSize);
         refuse(name, text, `it is a number of bytes, with K, M or G if you like, from ${range}`);
       }
       const unit = UNITS[(match[2] ?? '').toLowerCase()] ?? 1;
@@ -144,15 +186,14 @@ const TIME_UNITS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 36
 export function interval(description: Description & Bounds & { readonly fallback: number }): Option<number> {
   return {
     ...description,
-    words: {},
+    ...PLAIN,
+    type: 'time',
     placeholder: 'SECONDS',
+    range: rangeOf(description),
     read: (name, text) => {
       if (!/^(\d{1,9}[smhdw]?)+$/i.test(text)) {
-        refuse(
-          name,
-          text,
-          `it is a whole number of seconds, or a time such as 1m30s, from ${description.min} to ${description.max}`,
-        );
+        const range = rangeOf(description);
+        refuse(name, text, `it is a whole number of seconds, or a time such as 1m30s, from ${range}`);
       }
       let sum = 0;
       for (const [, number, unit = ''] of text.matchAll(/(\d+)([a-z]?)/gi)) {
@@ -169,11 +210,14 @@ export function seconds<T extends number | null>(
 ): Option<number | T> {
   return {
     ...description,
+    ...PLAIN,
     words: description.words ?? {},
+    type: 'time',
     placeholder: 'SECONDS',
+    range: rangeOf(description),
     read: (name, text) => {
       if (!/^\d{1,12}(\.\d{1,9})?$/.test(text)) {
-        refuse(name, text, `it is a number of seconds from ${description.min} to ${description.max}`);
+        refuse(name, text, `it is a number of seconds from ${rangeOf(description)}`);
       }
       return within(name, text, Number(text), description);
     },
@@ -184,8 +228,10 @@ export function seconds<T extends number | null>(
 export function octal(description: Description): Option<number | null> {
   return {
     ...description,
-    words: {},
+    ...PLAIN,
+    type: 'octal',
     placeholder: 'OCTAL',
+    range: '0 to 777',
     fallback: null,
     read: (name, text) => {
       if (!/^0?[0-7]{1,3}$/.test(text)) refuse(name, text, 'it is an octal number from 0 to 777');
@@ -199,7 +245,8 @@ export function text<T extends string | null>(
 ): Option<string | T> {
   return {
     ...description,
-    words: {},
+    ...PLAIN,
+    type: 'text',
     read: (name, value) => {
       if (value === '' || value.includes('\0')) refuse(name, value, 'it must not be empty');
       return value;
@@ -219,7 +266,10 @@ export function choice<const T extends string>(
   const { choices, synonyms = {} } = description;
   return {
     ...description,
+    ...PLAIN,
     words: description.words ?? {},
+    type: 'choice',
+    choices,
     placeholder: choices.join('|'),
     read: (name, value) => {
       const text = value.toLowerCase();
@@ -237,7 +287,8 @@ export function list(
 ): Option<readonly string[]> {
   return {
     ...description,
-    words: {},
+    ...PLAIN,
+    type: 'list',
     read: (name, value) => {
       const given = value.split(/[,\s]+/).filter((item) => item !== '');
       if (given.length === 0) refuse(name, value, 'it must not be empty');
@@ -262,7 +313,7 @@ function quoted(text: string): string {
 export function library<T extends string | null>(
   description: Description & { readonly fallback: T; readonly placeholder: string },
 ): Option<string | T> {
-  return { ...description, words: {}, read: unquoted, forSsh: quoted };
+  return { ...description, ...PLAIN, type: 'file', read: unquoted, forSsh: quoted };
 }
 
 /** One file; quotes around it are allowed, and needed nowhere. */
@@ -287,7 +338,8 @@ export function filesFrom(directory: string, text: string): string {
 export function eachPath(description: Description): Option<readonly string[]> {
   return {
     ...description,
-    words: {},
+    ...PLAIN,
+    type: 'file',
     placeholder: 'FILE',
     fallback: [],
     repeatable: true,
@@ -306,7 +358,8 @@ export function paths(
 ): Option<readonly string[]> {
   return {
     ...description,
-    words: {},
+    ...PLAIN,
+    type: 'files',
     placeholder: 'FILES',
     namesFiles: true,
     read: (name, text) => {

@@ -78,6 +78,18 @@ function splitWord(word: string): OptionWord {
   return { name: word.slice(0, equals), value: word.slice(equals + 1) };
 }
 
+/** The option that `name=value` sets, or null. */
+export function findOption(name: string): Option<unknown> | null {
+  return ENTRIES.find(([, { names }]) => names.some((known) => sameName(known, name)))?.[1] ?? null;
+}
+
+/** Whether `name=yes` and `name=no` mean what they say; other names stand alone, or take a value of another kind. */
+export function takesYesOrNo(name: string): boolean {
+  const option = findOption(name);
+  if (option === null) return findKeyword(name) !== null;
+  return option.type === 'flag' || (option.type === 'choice' && sshKeywordOf(option) !== null);
+}
+
 /** Words of ssh_config (mixed case) are known in any case, all others exactly. */
 function sameName(known: string, name: string): boolean {
   if (known === name) return true;
@@ -111,9 +123,36 @@ function knownNames(): string[] {
  * @throws OptionError for a name that is unknown or not supported, and for a value out of its range.
  */
 export function parseOptions(strings: readonly string[]): ParsedOptions {
+  return parseWords(strings.flatMap(parseOptionString));
+}
+
+/** {@link parseOptions} for words that are split already. */
+export function parseWords(words: readonly OptionWord[]): ParsedOptions {
   const reading = new Reading();
-  for (const word of strings.flatMap(parseOptionString)) reading.apply(word);
+  for (const word of words) reading.apply(word);
   return reading.result();
+}
+
+/**
+ * `first` where it says something, else `then`. Occurrences that add up do so here, too, those of `first` before the
+ * others; of ssh's words that are not options the first one counts, as for ssh.
+ */
+export function mergeOptions(first: ParsedOptions, then: ParsedOptions): ParsedOptions {
+  const given: Record<string, unknown> = { ...then.given, ...first.given };
+  const known = new Set(first.sshWords.map(({ keyword }) => keyword));
+  const addsUp = new Set<string>();
+  for (const [key, option] of ENTRIES) {
+    if (option.repeatable !== true) continue;
+    const keyword = sshKeywordOf(option);
+    if (keyword !== null) addsUp.add(keyword);
+    const all = [first.given[key], then.given[key]].flatMap((items) => (Array.isArray(items) ? items : []));
+    if (all.length > 0) given[key] = all;
+  }
+  const others = then.sshWords.filter(({ keyword, effect }) => {
+    return effect !== 'option' || addsUp.has(keyword) || !known.has(keyword);
+  });
+  // Each value is its own option's, of one side or the other.
+  return { given: given as Partial<GivenOptions>, sshWords: [...first.sshWords, ...others] };
 }
 
 /** Every question answered: what is given, else the default. */
@@ -150,9 +189,6 @@ class Reading {
     if (name === 'modules' && value !== null) {
       checkModules(value);
       return;
-    }
-    if (name === 'idmap' && value === 'file') {
-      throw new OptionError("option 'idmap=file' is not supported yet");
     }
     if (this.#applyOption(name, value) || this.#applyKeyword(name, value)) return;
     applyForeign(name, value, shown);

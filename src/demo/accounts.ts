@@ -1,6 +1,7 @@
 /** Names of users and groups from the files of passwd(5) and group(5); what they lack has no name. */
 import { readFile } from 'node:fs/promises';
-import { type ByteString, bytesOf } from '../base/bytes.js';
+import { parseAccounts } from '../base/accounts.js';
+import type { ByteString } from '../base/bytes.js';
 
 type Names = ReadonlyMap<number, ByteString>;
 
@@ -28,14 +29,9 @@ export class Accounts {
   }
 }
 
-/** Both files hold `name:password:id:…` lines. */
 async function namesIn(file: string): Promise<Names> {
   const names = new Map<number, ByteString>();
   const content = await readFile(file).catch(() => Buffer.alloc(0));
-  for (const line of bytesOf(content).split('\n')) {
-    const [name, , id] = line.split(':');
-    if (name && id && /^[0-9]+$/.test(id) && !names.has(Number(id)))
-      names.set(Number(id), name as ByteString);
-  }
+  for (const { name, id } of parseAccounts(content)) if (!names.has(id)) names.set(id, name);
   return names;
 }

@@ -2,11 +2,12 @@
 import { FsError } from '../base/errno.js';
 import { isRegular, isSymlink } from '../base/mode.js';
 import { type Path, ROOT } from '../base/path.js';
+import type { Timed } from '../cache/timed.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { LSETSTAT, STATVFS } from '../sftp/constants.js';
 import { AbsenceAhead } from './absence-ahead.js';
 import type { FileOperations } from './file-operations.js';
-import { toAttributes, toLocalId, toRemoteId, toStats } from './identity.js';
+import { toAttributes, toStats } from './identity.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { AttributeChanges, Attributes, FileSystemStats, Lookup, Stat, Target } from './operations.js';
 import { changedThrough, missing, mustBeWritable, type Parts, statOf } from './parts.js';
@@ -18,6 +19,8 @@ export class AttributeOperations {
   readonly #parts: Parts;
   readonly #open: FileOperations;
   readonly #absence: AbsenceAhead;
+  #hits = 0;
+  #misses = 0;
 
   constructor(parts: Parts, open: FileOperations) {
     this.#parts = parts;
@@ -25,9 +28,14 @@ export class AttributeOperations {
     this.#absence = new AbsenceAhead(parts.names, parts.listings, parts.clock, parts.options.negativeTtl);
   }
 
+  /** How often a program's question about a name was answered without the server, and how often not. */
+  get counts(): { readonly hits: number; readonly misses: number } {
+    return { hits: this.#hits, misses: this.#misses };
+  }
+
   async lookup(path: Path): Promise<Lookup> {
     const { names, freshness } = this.#parts;
-    const known = names.known(path);
+    const known = this.#recall(path);
     const attributes = known === undefined ? await names.ask(path) : known.value;
     if (attributes === null) {
       this.#absence.told(path, known === undefined);
@@ -52,7 +60,7 @@ export class AttributeOperations {
       if (settled !== null && isNamed) return statOf(this.#parts, path, settled, options.statTtl);
     }
     if (path === null) return this.#statNameless(file);
-    const attributes = await names.lookup(path);
+    const attributes = await this.#find(path);
     // Another machine took the name; whoever has the file open still gets its attributes.
     if (attributes === null && file !== undefined) return this.#statNameless(file);
     if (attributes === null) throw new FsError('ENOENT');
@@ -69,9 +77,19 @@ export class AttributeOperations {
       const own = target.handle !== null && file?.canWrite ? file : null;
       await this.#open.truncate(path, file, own, changes.size);
     }
-    const { size: _size, ...rest } = changes;
+    const rest = this.#wanted(changes);
     if (Object.keys(rest).length === 0) return this.getattr(target);
     return statOf(this.#parts, path, await this.#apply(path, file, rest), this.#parts.options.statTtl);
+  }
+
+  /** What is left to be set: not the size, and no owner that every file shows in any case (`uid=`, `gid=`). */
+  #wanted({ size: _size, uid, gid, ...rest }: AttributeChanges): AttributeChanges {
+    const { users, groups } = this.#parts.identity;
+    return {
+      ...rest,
+      ...(uid === undefined || uid === users.fixed ? {} : { uid }),
+      ...(gid === undefined || gid === groups.fixed ? {} : { gid }),
+    };
   }
 
   /**
@@ -79,15 +97,15 @@ export class AttributeOperations {
    * mount, executing a file without any execute bit, and what the owner bits forbid the login itself.
    */
   async access(path: Path, mask: number): Promise<void> {
-    const { names, options, identity } = this.#parts;
+    const { options, identity } = this.#parts;
     if ((mask & W_OK) !== 0) mustBeWritable(options);
-    const attributes = await names.lookup(path);
+    const attributes = await this.#find(path);
     if (attributes === null) throw new FsError('ENOENT');
     const { mode } = attributes;
     if ((mask & X_OK) !== 0 && isRegular(mode) && (mode & 0o111) === 0) throw new FsError('EACCES');
-    const { remote } = identity;
-    if (remote === null || remote.uid === 0 || identity.uid !== null || identity.umask !== null) return;
-    const isOwner = attributes.uid === toLocalId(identity, 'uid', remote.uid);
+    const { login, users, umask } = identity;
+    if (login === null || login.uid === 0 || users.fixed !== null || umask !== null) return;
+    const isOwner = attributes.uid === users.toLocal(login.uid);
     const granted = isOwner ? mode >> 6 : (mode >> 3) | mode;
     if ((granted & mask & 7) !== (mask & 7)) throw new FsError('EACCES');
   }
@@ -100,6 +118,18 @@ export class AttributeOperations {
     }
     const path = this.#parts.remote.at(ROOT);
     return toStats(await this.#parts.remote.ask(client.statvfs(path), { op: 'statvfs', path }));
+  }
+
+  #recall(path: Path): Timed<Attributes | null> | undefined {
+    const known = this.#parts.names.known(path);
+    if (known === undefined) this.#misses += 1;
+    else this.#hits += 1;
+    return known;
+  }
+
+  async #find(path: Path): Promise<Attributes | null> {
+    const known = this.#recall(path);
+    return known === undefined ? this.#parts.names.ask(path) : known.value;
   }
 
   #fileOf({ path, handle }: Target): OpenFile | undefined {
@@ -123,20 +153,22 @@ export class AttributeOperations {
    * SFTP v3 sets owner and group together, and access and modification time together (§5); `current` gives the
    * half that is not to change.
    */
-  #toRemote(changes: AttributeChanges, current: SftpAttributes): SftpAttributes {
-    const { identity, clock } = this.#parts;
+  async #toRemote(changes: AttributeChanges, current: SftpAttributes): Promise<SftpAttributes> {
+    const { clock } = this.#parts;
     const now = clock.now() / 1000;
     const time = (wanted: number | 'now' | undefined, was: number | undefined) =>
       wanted === 'now' ? now : (wanted ?? was ?? now);
-    const id = (kind: 'uid' | 'gid') => {
-      const wanted = changes[kind];
-      return wanted === undefined ? (current[kind] ?? 0) : toRemoteId(identity, kind, wanted);
-    };
+    const { users, groups } = this.#parts.identity;
     const ownerChanges = changes.uid !== undefined || changes.gid !== undefined;
     const timeChanges = changes.atime !== undefined || changes.mtime !== undefined;
     return {
       ...(changes.mode === undefined ? {} : { permissions: changes.mode & 0o7777 }),
-      ...(ownerChanges ? { uid: id('uid'), gid: id('gid') } : {}),
+      ...(ownerChanges
+        ? {
+            uid: changes.uid === undefined ? (current.uid ?? 0) : await users.toRemote(changes.uid),
+            gid: changes.gid === undefined ? (current.gid ?? 0) : await groups.toRemote(changes.gid),
+          }
+        : {}),
       ...(timeChanges
         ? { atime: time(changes.atime, current.atime), mtime: time(changes.mtime, current.mtime) }
         : {}),
@@ -157,10 +189,10 @@ export class AttributeOperations {
     if (file !== undefined) await writes.push(file);
     const subject = await this.#subject(path, file);
     const since = file?.node.writes;
-    const current = await this.#otherHalf(path, changes, subject.stat);
+    const wanted = await this.#toRemote(changes, await this.#otherHalf(path, changes, subject.stat));
     const node = file?.node ?? (path === null ? undefined : this.#parts.files.peek(path));
     const first = node === undefined ? null : subject.stat();
-    const change = subject.set(this.#toRemote(changes, current));
+    const change = subject.set(wanted);
     file?.node.changing(change);
     const [before, done, after] = await Promise.allSettled([first, change, subject.stat()]);
     if (done.status === 'rejected') {
@@ -225,7 +257,7 @@ export class AttributeOperations {
     const known = await this.#parts.names.lookup(path);
     if (known === null) throw new FsError('ENOENT');
     const at = this.#parts.remote.at(path);
-    const stat = () => client.lstat(at);
+    const stat = () => this.#parts.remote.look(at);
     if (!isSymlink(known.mode)) return { stat, set: (wanted: SftpAttributes) => client.setstat(at, wanted) };
     if (!client.has(LSETSTAT)) {
       throw new FsError('EOPNOTSUPP', 'the server cannot change a symbolic link itself');

@@ -31,6 +31,8 @@ export type Containment = 'none' | 'relative' | 'share' | 'strict';
 
 export interface ContainmentRules {
   readonly mode: Containment;
+  /** An absolute target within the mounted directory is judged, and told, as the relative one that leads there. */
+  readonly transform: boolean;
   /** The mounted directory on the server, absolute. */
   readonly root: ByteString;
   /** Where it is mounted here, absolute; null when that is not known. */
@@ -45,19 +47,35 @@ const MAX_TOLD = 100;
  * absolute target within the server's directory becomes the relative one that leads to the same file here.
  */
 export function contain(rules: ContainmentRules, link: Path, target: ByteString): ByteString | null {
-  if (rules.mode === 'none') return target;
+  const { mode } = rules;
+  const within = rules.transform ? relativeTarget(rules.root, link, target) : null;
+  if (within !== null) return within;
+  if (mode === 'none') return target;
   const depth = link.split('/').length - 1;
-  if (rules.mode === 'relative') {
+  if (mode === 'relative') {
     return target.startsWith('/') || readsInside(partsOf(target), depth) ? target : null;
   }
   if (!target.startsWith('/')) return staysInside(partsOf(target), depth) ? target : null;
-  if (rules.mode === 'strict') return null;
+  if (mode === 'strict') return null;
   // Programs of this machine make links by the paths they see: such a one leads into the mount by itself.
   if (rules.mountpoint !== null && below(rules.mountpoint, target) !== null) return target;
-  const inside = below(rules.root, target);
+  return relativeTarget(rules.root, link, target);
+}
+
+/**
+ * The relative target of the link at `link` that leads where the absolute `target` leads on the server; null when that
+ * is not below `root`. It goes up no further than to the directory that both lie in: only through real directories.
+ */
+function relativeTarget(root: ByteString, link: Path, target: ByteString): ByteString | null {
+  const inside = target.startsWith('/') ? below(root, target) : null;
   if (inside === null) return null;
-  const relative = [...Array<string>(depth).fill('..'), ...inside];
-  const slash = target.endsWith('/') && inside.length > 0 ? '/' : '';
+  const directory = link.split('/').slice(0, -1);
+  let shared = 0;
+  while (shared < directory.length && shared < inside.length && directory[shared] === inside[shared])
+    shared += 1;
+  const up = directory.length - shared;
+  const relative = [...Array<string>(up).fill('..'), ...inside.slice(shared)];
+  const slash = target.endsWith('/') && relative.length > up ? '/' : '';
   return (relative.length === 0 ? '.' : relative.join('/') + slash) as ByteString;
 }
 

@@ -11,7 +11,7 @@ import { COPY_DATA, FSYNC } from '../sftp/constants.js';
 import { toAttributes } from './identity.js';
 import { type OpenFile, type Unsent, unsentOf } from './open-file.js';
 import type { Opening } from './opening.js';
-import type { Attributes, ReadResult, Stat, WriteFlags } from './operations.js';
+import type { Attributes, Ids, ReadResult, Stat, WriteFlags } from './operations.js';
 import { changedThrough, mustBeCountable, mustBeWritable, type Parts } from './parts.js';
 import { both } from './remote.js';
 
@@ -37,9 +37,9 @@ export class FileOperations {
     this.#opening = opening;
   }
 
-  async mknod(path: Path, mode: number): Promise<Stat> {
+  async mknod(path: Path, mode: number, by?: Ids): Promise<Stat> {
     if (!isRegular(mode)) throw new FsError('EPERM', 'SFTP has regular files, directories and links only');
-    const { handle, ...stat } = await this.#opening.create(path, O_WRONLY | O_EXCL, mode);
+    const { handle, ...stat } = await this.#opening.create(path, O_WRONLY | O_EXCL, mode, by);
     await this.release(handle);
     return stat;
   }
@@ -47,7 +47,7 @@ export class FileOperations {
   async read(handle: number, offset: number, size: number): Promise<ReadResult> {
     const file = this.#parts.files.get(handle);
     if (!file.canRead) throw new FsError('EBADF', 'not open for reading');
-    if (!this.#parts.options.directIo) return this.#parts.content.read(file, offset, size);
+    if (!file.isDirect) return this.#parts.content.read(file, offset, size);
     if (file.node.isDirty) await this.#parts.writes.push(file);
     return this.#parts.content.readDirect(file, offset, size);
   }

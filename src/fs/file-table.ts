@@ -43,6 +43,18 @@ export class FileTable {
     return this.#handles.size;
   }
 
+  /** Every open(2) that goes on. */
+  handles(): Iterable<OpenFile> {
+    return this.#handles.values();
+  }
+
+  /** The files called `path` or something below it that are open or were lately. */
+  *within(path: Path): Generator<FileNode> {
+    for (const files of [this.#open, this.#closed]) {
+      for (const [name, node] of files.entries()) if (isWithin(name, path)) yield node;
+    }
+  }
+
   /** Every open file, those without a name included. */
   nodes(): Set<FileNode> {
     return new Set([...this.#handles.values()].map((file) => file.node));

@@ -2,7 +2,7 @@
  * The filesystem of one mount: what each call of a program means on the server. This class only puts the
  * parts together; `attribute-operations`, `file-operations` and `name-operations` hold the meaning.
  */
-import type { ByteString } from '../base/bytes.js';
+import { type ByteString, decodeText } from '../base/bytes.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import type { FsError } from '../base/errno.js';
 import type { Path } from '../base/path.js';
@@ -15,15 +15,16 @@ import { Content } from './content.js';
 import { FileOperations } from './file-operations.js';
 import { FileTable } from './file-table.js';
 import { Freshness } from './freshness.js';
+import { Giving } from './giving.js';
 import type { Identity } from './identity.js';
 import { Lanes } from './lanes.js';
 import { HardLinks } from './links.js';
 import { Listings } from './listings.js';
 import { NameOperations } from './name-operations.js';
 import { Namespace } from './namespace.js';
-import { type FileNode, type Unsent, unsentOf } from './open-file.js';
+import { describeHandle, type FileNode, type OpenHandle, type Unsent, unsentOf } from './open-file.js';
 import { Opening } from './opening.js';
-import type { AttributeChanges, KernelCache, Operations, Target, WriteFlags } from './operations.js';
+import type { AttributeChanges, Ids, KernelCache, Operations, Target, WriteFlags } from './operations.js';
 import type { FsOptions } from './options.js';
 import { mustBeWritable, type Parts, type Store } from './parts.js';
 import { Remote } from './remote.js';
@@ -44,19 +45,30 @@ export interface FileSystemSettings {
   readonly report?: (text: string) => void;
 }
 
-export type { Unsent } from './open-file.js';
+export type { OpenHandle, Unsent } from './open-file.js';
 
 /** Gauges of the moment; bytes and counts. */
 export interface FsStatus {
   readonly openFiles: number;
   readonly openDirectories: number;
+  /** Requests without their answer. */
   readonly inFlight: number;
+  /** Requests that wait for the connection or for room on it; those for the connection are in flight, too. */
+  readonly queued: number;
   readonly dirtyBytes: number;
+  /** Milliseconds since the oldest of them were written; null when there are none. */
+  readonly dirtyAge: number | null;
   readonly cachedBytes: number;
+  /** Bound of the cached bytes; 0 for a mount that keeps no data. */
+  readonly cacheLimit: number;
   /** Of the block cache, but not in it: being filled, or lent to the driver. */
   readonly lentBytes: number;
+  /** Blocks of files that a read found here, and that it had to wait for. */
   readonly cacheHits: number;
   readonly cacheMisses: number;
+  /** Questions about a name that were answered from here, and that were not. */
+  readonly attributeHits: number;
+  readonly attributeMisses: number;
   readonly cachedAttributes: number;
   readonly cachedListings: number;
 }
@@ -74,11 +86,17 @@ export class FileSystem implements Operations {
 
   constructor(settings: FileSystemSettings) {
     const { client, bulk, root, options, identity, mountpoint, clock = systemClock } = settings;
-    const remote = new Remote(client, root);
+    const report = settings.report ?? (() => undefined);
+    const remote = new Remote(client, root, options.followSymlinks);
     const links = new HardLinks();
     this.#blocks = new BlockCache(options.cacheBytes);
-    const rules = { mode: options.containSymlinks, root, mountpoint: mountpoint ?? null };
-    const guard = new LinkGuard(rules, settings.report ?? (() => undefined));
+    const rules = {
+      mode: options.containSymlinks,
+      transform: options.transformSymlinks,
+      root,
+      mountpoint: mountpoint ?? null,
+    };
+    const guard = new LinkGuard(rules, report);
     const names = new Namespace(remote, identity, options, links, guard, clock);
     const lanes = new Lanes(remote, bulk ?? null);
     const content = new Content(remote, lanes, this.#blocks, options, clock);
@@ -100,10 +118,14 @@ export class FileSystem implements Operations {
       lanes,
       content,
       writes,
+      report,
       files: new FileTable(this.#blocks, links, client.limits.maxWrite),
       kernel: null,
     };
-    const parts: Parts = Object.assign(store, { freshness: new Freshness(store) });
+    const parts: Parts = Object.assign(store, {
+      freshness: new Freshness(store),
+      giving: new Giving(store),
+    });
     names.onVanished = (path) => parts.freshness.vanished(path);
     // A server that has just started may lack the disk: then files only seem to be gone.
     if (options.checksRoot) client.vouch = (fresh) => remote.vouch(fresh);
@@ -148,19 +170,44 @@ export class FileSystem implements Operations {
   }
 
   status(): FsStatus {
-    const { remote, files, lanes, writes, names } = this.#parts;
+    const { remote, files, lanes, writes, names, options } = this.#parts;
     return {
       openFiles: files.openHandles,
       openDirectories: this.#names.openDirectories,
       inFlight: remote.client.inFlight + lanes.inFlight,
+      queued: remote.client.parked + writes.queued,
       dirtyBytes: writes.dirtyBytes,
+      dirtyAge: writes.oldestAge,
       cachedBytes: this.#blocks.bytes,
+      cacheLimit: options.directIo ? 0 : this.#blocks.maxBytes,
       lentBytes: this.#blocks.lentBytes,
       cacheHits: this.#blocks.hits,
       cacheMisses: this.#blocks.misses,
+      attributeHits: this.#attributes.counts.hits,
+      attributeMisses: this.#attributes.counts.misses,
       cachedAttributes: names.size.attributes,
       cachedListings: names.size.listings,
     };
+  }
+
+  /** What programs have open; files first. */
+  handles(): readonly OpenHandle[] {
+    const directories = this.#names.openPaths().map((path): OpenHandle => {
+      return { path: path === null ? null : decodeText(path), access: 'list', unsent: 0 };
+    });
+    return [...[...this.#parts.files.handles()].map(describeHandle), ...directories];
+  }
+
+  /**
+   * Forgets what is cached of `path` and all below, here and in the kernel: whoever looks next sees what the server
+   * has. What was written and is not sent stays. Asks the server nothing.
+   */
+  async refresh(path: Path): Promise<void> {
+    const { names, files, content, kernel } = this.#parts;
+    names.forgetTree(path);
+    names.forget(path);
+    for (const node of [...files.within(path)]) content.drop(node);
+    await kernel?.invalidateTree(path);
   }
 
   /** Forgets what is cached and ends the SFTP channel. */
@@ -194,14 +241,14 @@ export class FileSystem implements Operations {
     return this.#names.readlink(path);
   }
 
-  async symlink(path: Path, target: ByteString) {
+  async symlink(path: Path, target: ByteString, by?: Ids) {
     mustBeWritable(this.#parts.options);
-    return this.#names.symlink(path, target);
+    return this.#names.symlink(path, target, by);
   }
 
-  async mkdir(path: Path, mode: number) {
+  async mkdir(path: Path, mode: number, by?: Ids) {
     mustBeWritable(this.#parts.options);
-    return this.#names.mkdir(path, mode);
+    return this.#names.mkdir(path, mode, by);
   }
 
   async unlink(path: Path) {
@@ -240,16 +287,16 @@ export class FileSystem implements Operations {
     this.#names.fsyncdir(handle);
   }
 
-  mknod(path: Path, mode: number) {
-    return this.#files.mknod(path, mode);
+  mknod(path: Path, mode: number, by?: Ids) {
+    return this.#files.mknod(path, mode, by);
   }
 
   open(path: Path, flags: number) {
     return this.#opening.open(path, flags);
   }
 
-  create(path: Path, flags: number, mode: number) {
-    return this.#opening.create(path, flags, mode);
+  create(path: Path, flags: number, mode: number, by?: Ids) {
+    return this.#opening.create(path, flags, mode, by);
   }
 
   read(handle: number, offset: number, size: number) {

@@ -72,7 +72,7 @@ export class Freshness {
     const at = remote.at(path);
     const since = names.epochs.now();
     const answer = await this.#compare(
-      () => remote.client.lstat(at),
+      () => remote.look(at),
       () => remote.client.fstat(file.handle),
     );
     // A write or rename of ours crossed the question: what it brought is newer.

@@ -1,12 +1,10 @@
-/**
- * Whose files are these? Pure rules that translate between the server's user and group numbers and what
- * local programs see, and between SFTP's attributes and ours.
- */
+/** Whose files are these, and what are they? Pure rules that translate between SFTP's attributes and ours. */
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../base/mode.js';
 import { NAME_MAX } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { StatVfs } from '../sftp/extensions.js';
-import type { Attributes, FileSystemStats } from './operations.js';
+import type { IdMap } from './id-map.js';
+import type { Attributes, FileSystemStats, Ids } from './operations.js';
 
 /** The types of stat(2). The kernel refuses a directory that shows any other. */
 const TYPES: ReadonlySet<number> = new Set([S_IFSOCK, S_IFLNK, S_IFREG, S_IFBLK, S_IFDIR, S_IFCHR, S_IFIFO]);
@@ -15,32 +13,19 @@ const BLOCK = 4096;
 const LARGEST_BLOCK = 2 ** 30;
 
 export interface Identity {
-  /** `user`: the login's files appear as the local user's; `none`: the server's numbers as they are. */
-  readonly idmap: 'none' | 'user';
-  /** The person who mounted. */
-  readonly local: { readonly uid: number; readonly gid: number };
-  /** The login on the server; null when it could not be found out. */
-  readonly remote: { readonly uid: number; readonly gid: number } | null;
-  /** `uid=`, `gid=`, `umask=`: every file appears with these. */
-  readonly uid: number | null;
-  readonly gid: number | null;
+  readonly users: IdMap;
+  readonly groups: IdMap;
+  /** The login on the server, where files of its own are told from others; null when it could not be found out. */
+  readonly login: Ids | null;
+  /** What a local user creates shall belong to that user: others use the mount, and the login may give files away. */
+  readonly givesAway: boolean;
+  /** `umask=`: every file appears with the permissions that it leaves. */
   readonly umask: number | null;
 }
 
-type Kind = 'uid' | 'gid';
-
-/** The owner number a program sees for the server's `id`. */
-export function toLocalId(identity: Identity, kind: Kind, id: number): number {
-  const fixed = identity[kind];
-  if (fixed !== null) return fixed;
-  if (identity.idmap === 'user' && id === identity.remote?.[kind]) return identity.local[kind];
-  return id;
-}
-
-/** The server's number for the owner a program asks for in chown(2). */
-export function toRemoteId(identity: Identity, kind: Kind, id: number): number {
-  const mapped = identity.idmap === 'user' && identity.remote !== null;
-  return mapped && id === identity.local[kind] ? (identity.remote?.[kind] ?? id) : id;
+/** Must this file not be shown, since one of its owners has no number here (nomap=error)? */
+export function isHidden({ users, groups }: Identity, { uid = 0, gid = 0 }: SftpAttributes): boolean {
+  return users.hides(uid) || groups.hides(gid);
 }
 
 /**
@@ -57,8 +42,8 @@ export function toAttributes(identity: Identity, remote: SftpAttributes, nlink: 
   return {
     mode: type | bits,
     size,
-    uid: toLocalId(identity, 'uid', remote.uid ?? 0),
-    gid: toLocalId(identity, 'gid', remote.gid ?? 0),
+    uid: identity.users.toLocal(remote.uid ?? 0),
+    gid: identity.groups.toLocal(remote.gid ?? 0),
     atime: remote.atime ?? mtime,
     mtime,
     ctime: mtime,

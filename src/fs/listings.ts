@@ -2,14 +2,14 @@
  * Directories, asked for as a whole: whoever wants one at the same time shares the request, and a listing that
  * was begun ahead serves those who come to want it. What is learned goes to the namespace.
  */
-import type { ByteString } from '../base/bytes.js';
+import { ascii, type ByteString } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { FsError } from '../base/errno.js';
-import { isRegular } from '../base/mode.js';
+import { isRegular, isSymlink, S_IFMT } from '../base/mode.js';
 import { joinPath, type Path } from '../base/path.js';
 import { linkCountOf, type SftpName } from '../sftp/attributes.js';
 import { type Directory, type Name, nameWith } from './directory.js';
-import { type Identity, toAttributes } from './identity.js';
+import { type Identity, isHidden, toAttributes } from './identity.js';
 import type { HardLinks } from './links.js';
 import type { Namespace } from './namespace.js';
 import type { Attributes } from './operations.js';
@@ -122,8 +122,8 @@ export class Listings {
         bytes += taken;
         this.#bytes += taken;
         if (this.#bytes > MAX_LISTING_BYTES) throw new FsError('EIO', 'a directory too large to be true');
-        for (const entry of page) {
-          names.set(entry.filename, nameWith(entry.filename, this.#attributesOf(path, entry), askedAt));
+        for (const entry of await this.#followed(path, page)) {
+          names.set(entry.filename, this.#nameOf(path, entry, askedAt));
         }
         if (names.size > MAX_AHEAD && !purpose.isWanted)
           throw new FsError('EFBIG', 'too large to list ahead');
@@ -134,6 +134,30 @@ export class Listings {
       this.#bytes -= bytes;
     }
     return this.#names.learnListing(path, names, since, askedAt);
+  }
+
+  /** With `follow_symlinks` the entries as what their links lead to; where that is nothing, as the links they are. */
+  async #followed(directory: Path, page: readonly SftpName[]): Promise<readonly SftpName[]> {
+    const isLink = ({ attributes }: SftpName) => isSymlink(attributes.permissions ?? 0);
+    if (!this.#remote.followsLinks || !page.some(isLink)) return page;
+    const { client } = this.#remote;
+    return Promise.all(
+      page.map(async (entry) => {
+        if (!isLink(entry)) return entry;
+        const at = this.#remote.at(joinPath(directory, entry.filename));
+        const attributes = await client.stat(at).catch(() => entry.attributes);
+        return { filename: entry.filename, longname: ascii(''), attributes };
+      }),
+    );
+  }
+
+  /** An owner without a number here hides what is in the entry, not the entry itself. */
+  #nameOf(directory: Path, entry: SftpName, askedAt: number): Name {
+    if (!isHidden(this.#identity, entry.attributes)) {
+      return nameWith(entry.filename, this.#attributesOf(directory, entry), askedAt);
+    }
+    const type = (entry.attributes.permissions ?? 0) & S_IFMT;
+    return { name: entry.filename, type, attributes: undefined, at: askedAt };
   }
 
   #attributesOf(directory: Path, entry: SftpName): Attributes {

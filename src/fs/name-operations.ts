@@ -5,18 +5,22 @@
 import type { ByteString } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
-import { isDirectory } from '../base/mode.js';
+import { isDirectory, isSymlink } from '../base/mode.js';
 import { isWithin, joinPath, type Path, rebase } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
-import { HARDLINK, POSIX_RENAME } from '../sftp/constants.js';
+import { HARDLINK, LSETSTAT, POSIX_RENAME } from '../sftp/constants.js';
 import type { LinkOperation, Operation, RenameOperation } from '../sftp/explain.js';
 import type { Directory } from './directory.js';
+import type { Owner } from './giving.js';
 import { ListingAhead } from './listing-ahead.js';
-import type { DirectoryEntry, Listing, Lookup, OpenedDirectory, Stat } from './operations.js';
+import type { DirectoryEntry, Ids, Listing, Lookup, OpenedDirectory, Stat } from './operations.js';
 import { changedThrough, missing, type Parts, statOf } from './parts.js';
 import { both, isUnanswered } from './remote.js';
 
 const log = logger('names');
+
+/** What is not created, but given another name, stays whose it is. */
+const LOGIN: Promise<null> = Promise.resolve(null);
 
 /** A directory's owner may read and search it. */
 const MAY_LIST = 0o500;
@@ -45,28 +49,39 @@ export class NameOperations {
     return this.#directories.size;
   }
 
+  /** Paths of the directories that programs have open; null for one that was removed. */
+  openPaths(): readonly (Path | null)[] {
+    return [...this.#directories.values()].map(({ path }) => path);
+  }
+
   readlink(path: Path): Promise<ByteString> {
     return this.#parts.names.symlinks.read(path);
   }
 
-  async symlink(path: Path, target: ByteString): Promise<Stat> {
+  async symlink(path: Path, target: ByteString, by?: Ids): Promise<Stat> {
     const { client } = this.#parts.remote;
     const at = this.#parts.remote.at(path);
-    return this.#create(path, client.symlink(at, target), { op: 'symlink', path: at });
+    const owner = this.#parts.giving.ownerOf(path, by);
+    const request = client.symlink(at, target);
+    const what: Operation = { op: 'symlink', path: at };
+    if (!this.#parts.remote.followsLinks) return this.#create(path, request, what, owner);
+    return this.#createFollowed(path, request, what);
   }
 
   /** The server's umask may take bits away that the program asked for: they are set by hand. */
-  async mkdir(path: Path, mode: number): Promise<Stat> {
+  async mkdir(path: Path, mode: number, by?: Ids): Promise<Stat> {
     const { remote, names } = this.#parts;
     const { client } = remote;
     const at = remote.at(path);
     const permissions = mode & 0o7777;
-    const stat = await this.#create(path, client.mkdir(at, { permissions }), { op: 'mkdir', path: at });
+    const owner = this.#parts.giving.ownerOf(path, by);
+    const request = client.mkdir(at, { permissions });
+    const stat = await this.#create(path, request, { op: 'mkdir', path: at }, owner);
     if ((permissions & MAY_LIST) === MAY_LIST) names.createdEmpty(path);
     // A directory may inherit its parent's set-group-ID bit, which stays.
     if ((stat.attributes.mode & 0o1777) === (permissions & 0o1777)) return stat;
     const wanted = permissions | (stat.attributes.mode & 0o2000);
-    const [, after] = await both(client.setstat(at, { permissions: wanted }), client.lstat(at));
+    const [, after] = await both(client.setstat(at, { permissions: wanted }), remote.look(at));
     if (after.status === 'rejected') return stat;
     return statOf(this.#parts, path, names.created(path, after.value), this.#parts.options.statTtl);
   }
@@ -136,7 +151,7 @@ export class NameOperations {
     const [file] = node?.handles ?? [];
     if (node?.isDirty && file !== undefined) await writes.push(file);
     const before = node?.writes;
-    const stat = await this.#create(to, client.hardlink(what.from, what.to), what, nlink).catch(
+    const stat = await this.#create(to, client.hardlink(what.from, what.to), what, LOGIN, nlink).catch(
       async (error: unknown) => {
         if (error instanceof FsError && error.code === 'ENOENT') await freshness.recheck([from]);
         throw error;
@@ -217,28 +232,63 @@ export class NameOperations {
     return statOf(this.#parts, child, known.value, known.ttl);
   }
 
-  /** A request that makes the name `path`, with the LSTAT of what it made. */
-  async #create(path: Path, request: Promise<void>, what: Operation, nlink = 1): Promise<Stat> {
+  /** A request that makes the name `path`, with the LSTAT of what it made, which shall be `owner`'s. */
+  async #create(
+    path: Path,
+    request: Promise<void>,
+    what: Operation,
+    owner: Promise<Owner | null>,
+    nlink = 1,
+  ): Promise<Stat> {
     const { remote, names, options } = this.#parts;
     const at = remote.at(path);
-    const [made, stat] = await both(request, remote.client.lstat(at));
-    if (made.status === 'rejected') {
-      names.forget(path);
-      const failure = await remote.failure(made.reason, what);
-      // The kernel may go on believing that there is no such name: mkdir -p looks at once.
-      if (failure.code === 'EEXIST') this.#parts.kernel?.invalidateEntry(path);
-      if (isUnanswered(failure)) this.#parts.freshness.doubt([path]);
-      throw failure;
-    }
+    const [made, stat] = await both(request, remote.look(at));
+    if (made.status === 'rejected') throw await this.#notMade(path, made.reason, what);
     const answer = stat.status === 'fulfilled' ? stat.value : await this.#again(path);
-    return statOf(this.#parts, path, names.created(path, answer, nlink), options.statTtl);
+    const given = this.#giveTo(await owner, path, answer);
+    return statOf(this.#parts, path, names.created(path, given, nlink), options.statTtl);
+  }
+
+  /**
+   * A symbolic link, told as the link that was made (the kernel wants no other type), and then forgotten: what programs
+   * see by its name is what it leads to.
+   */
+  async #createFollowed(path: Path, request: Promise<void>, what: Operation): Promise<Stat> {
+    const { remote, names } = this.#parts;
+    const at = remote.at(path);
+    const [made, stat] = await both(request, remote.client.lstat(at));
+    if (made.status === 'rejected') throw await this.#notMade(path, made.reason, what);
+    if (stat.status === 'rejected') throw await remote.failure(stat.reason, { op: 'lstat', path: at });
+    const attributes = names.created(path, stat.value);
+    names.forget(path);
+    return statOf(this.#parts, path, attributes, 0);
+  }
+
+  async #notMade(path: Path, reason: unknown, what: Operation): Promise<FsError> {
+    const { remote, names, kernel, freshness } = this.#parts;
+    names.forget(path);
+    const failure = await remote.failure(reason, what);
+    // The kernel may go on believing that there is no such name: mkdir -p looks at once.
+    if (failure.code === 'EEXIST') kernel?.invalidateEntry(path);
+    if (isUnanswered(failure)) freshness.doubt([path]);
+    return failure;
+  }
+
+  /** By its name; a link itself, if the server can do that. */
+  #giveTo(owner: Owner | null, path: Path, got: SftpAttributes): SftpAttributes {
+    const { remote, giving } = this.#parts;
+    const { client } = remote;
+    const at = remote.at(path);
+    if (client.has(LSETSTAT)) return giving.give(path, got, owner, (gift) => client.lsetstat(at, gift));
+    if (isSymlink(got.permissions ?? 0)) return got;
+    return giving.give(path, got, owner, (gift) => client.setstat(at, gift));
   }
 
   #again(path: Path): Promise<SftpAttributes> {
     const { remote, names } = this.#parts;
     const at = remote.at(path);
     names.forget(path);
-    return remote.ask(remote.client.lstat(at), { op: 'lstat', path: at });
+    return remote.ask(remote.look(at), { op: 'lstat', path: at });
   }
 
   /** A change of names; when it fails, nothing that was believed of them is believed any longer. */

@@ -12,6 +12,7 @@
 import { LRUCache } from 'lru-cache';
 import type { ByteString } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
+import { FsError } from '../base/errno.js';
 import { isDirectory, isSymlink, S_IFMT } from '../base/mode.js';
 import { isWithin, joinPath, nameOf, type Path, parentOf, ROOT, rebase } from '../base/path.js';
 import { Epochs } from '../cache/epochs.js';
@@ -19,7 +20,7 @@ import type { Timed } from '../cache/timed.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { LinkGuard } from './containment.js';
 import { Directory, type Name, nameWith } from './directory.js';
-import { type Identity, toAttributes } from './identity.js';
+import { type Identity, isHidden, toAttributes } from './identity.js';
 import type { HardLinks } from './links.js';
 import type { Attributes, KernelCache } from './operations.js';
 import type { FsOptions } from './options.js';
@@ -120,7 +121,11 @@ export class Namespace {
     const since = this.epochs.now();
     const at = this.#remote.at(path);
     try {
-      return this.learn(path, await this.#remote.client.lstat(at), since);
+      const answer = await this.#remote.look(at);
+      if (isHidden(this.#identity, answer)) {
+        throw new FsError('EPERM', `owner ${answer.uid}:${answer.gid} has no number here`);
+      }
+      return this.learn(path, answer, since);
     } catch (error) {
       const failure = await this.#remote.failure(error, { op: 'lstat', path: at });
       if (failure.code !== 'ENOENT') throw failure;

@@ -22,6 +22,15 @@ export interface Unsent {
   readonly error: string;
 }
 
+/** What a program has open, for a person to read. */
+export interface OpenHandle {
+  /** Null for a file without a name any more. */
+  readonly path: string | null;
+  readonly access: 'read' | 'write' | 'read and write' | 'list';
+  /** Bytes of the file that the server does not have. */
+  readonly unsent: number;
+}
+
 /** What tells one content of a file from another, as far as SFTP v3 can: whole seconds and the size. */
 export interface Stamp {
   readonly size: number;
@@ -152,6 +161,8 @@ export class OpenFile {
   readonly append: boolean;
   /** O_SYNC or O_DSYNC: each write waits for the server. */
   readonly sync: boolean;
+  /** Reads go to the server whatever size the file seems to have, and past the kernel's pages (direct_io). */
+  isDirect = false;
   readAhead: ReadAheadState = READ_AHEAD_START;
   /** The error of a delayed write that this handle has not been told yet. */
   failure: FsError | null = null;
@@ -188,12 +199,26 @@ export class OpenFile {
   }
 }
 
+/** Bytes written that the server has not confirmed. */
+function dirtyBytesOf({ buffer, unconfirmed }: FileNode): number {
+  let bytes = buffer.bytes;
+  for (const { data } of unconfirmed) bytes += data.length;
+  return bytes;
+}
+
+export function describeHandle({ node, canRead, canWrite }: OpenFile): OpenHandle {
+  return {
+    path: node.path === null ? null : decodeText(node.path),
+    access: !canWrite ? 'read' : canRead ? 'read and write' : 'write',
+    unsent: dirtyBytesOf(node),
+  };
+}
+
 /** What the server refused of a file and no program was told of, or has not got yet; null for nothing. */
 export function unsentOf(node: FileNode): Unsent | null {
   const failure = [...node.handles].find((handle) => handle.failure !== null)?.failure;
   const refused = failure ? node.lostBytes : 0;
-  let bytes = refused + node.buffer.bytes;
-  for (const extent of node.unconfirmed) bytes += extent.data.length;
+  const bytes = refused + dirtyBytesOf(node);
   if (bytes === 0) return null;
   const path = node.path === null ? '(a removed file)' : decodeText(node.path);
   return { path, bytes, error: failure?.message ?? 'not confirmed by the server' };

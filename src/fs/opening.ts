@@ -18,7 +18,7 @@ import {
   O_TRUNC,
   O_WRONLY,
 } from '../base/mode.js';
-import type { Path } from '../base/path.js';
+import { type Path, parentOf } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { SftpHandle } from '../sftp/client.js';
 import {
@@ -31,7 +31,7 @@ import {
 import { toAttributes } from './identity.js';
 import { keeperOf } from './keeper.js';
 import type { FileNode, OpenFile } from './open-file.js';
-import type { Opened, Stat } from './operations.js';
+import type { Ids, Opened, Stat } from './operations.js';
 import { changedThrough, mustBeWritable, type Parts, statOf } from './parts.js';
 import { both, isUnanswered } from './remote.js';
 import { isSameFile } from './same-file.js';
@@ -94,11 +94,11 @@ export class Opening {
     return this.#opened(path, flags, asked, answer);
   }
 
-  async create(path: Path, flags: number, mode: number): Promise<Stat & Opened> {
+  async create(path: Path, flags: number, mode: number, by?: Ids): Promise<Stat & Opened> {
     mustBeWritable(this.#parts.options);
     for (let tries = 1; ; tries += 1) {
       try {
-        return await this.#createNew(path, flags, mode & 0o7777);
+        return await this.#createNew(path, flags, mode & 0o7777, by);
       } catch (error) {
         const isThere = error instanceof FsError && error.code === 'EEXIST';
         if (!isThere || (flags & O_EXCL) !== 0) throw error;
@@ -112,17 +112,25 @@ export class Opening {
     }
   }
 
-  async #createNew(path: Path, flags: number, permissions: number): Promise<Stat & Opened> {
-    const { names, files, lanes, links, options } = this.#parts;
+  async #createNew(
+    path: Path,
+    flags: number,
+    permissions: number,
+    by: Ids | undefined,
+  ): Promise<Stat & Opened> {
+    const { names, files, lanes, links, giving, remote, options } = this.#parts;
     const pflags = pflagsOf(flags) | SSH_FXF_CREAT | SSH_FXF_EXCL;
+    const owner = giving.ownerOf(path, by);
     const { handle, attributes } = await this.#request(path, pflags, { permissions }, undefined);
-    const exact = await this.#withMode(handle, attributes, permissions);
+    const given = giving.give(path, attributes, await owner, (gift) => remote.client.fsetstat(handle, gift));
+    const exact = await this.#withMode(handle, given, permissions);
     // The server had no such name, so whatever we knew by it is another file.
     if (files.openAt(path) !== undefined) this.#parts.freshness.replaced(path);
     files.nameGone(path, null);
     links.removed(path);
     const stat = statOf(this.#parts, path, names.created(path, exact), options.statTtl);
     const { id, file } = this.#add(path, handle, flags, exact.size ?? 0);
+    file.isDirect = options.directIo;
     lanes.want();
     this.#parts.freshness.stamp(file.node, stat.attributes);
     return { ...stat, handle: id, keepCache: false, directIo: options.directIo, staleAttributes: false };
@@ -155,7 +163,7 @@ export class Opening {
     const [known] = node?.handles ?? [];
     const since = names.epochs.now();
     const [pair, older] = await Promise.all([
-      both(client.open(at, pflags, attrs), client.lstat(at)),
+      both(client.open(at, pflags, attrs), remote.look(at)),
       known === undefined ? null : client.fstat(known.handle).catch(() => null),
     ]);
     const [opened, stat] = pair;
@@ -194,7 +202,9 @@ export class Opening {
     const { handle } = answer;
     const before = names.known(path)?.value;
     const attributes = toAttributes(identity, answer.attributes, names.linkCount(path));
+    const isSized = attributes.size > 0 || (flags & O_TRUNC) !== 0 || !(await this.#isUnsized(path));
     const { id, file } = this.#add(path, handle, flags, attributes.size);
+    file.isDirect = options.directIo || !isSized;
     if (file.canWrite || attributes.size >= LARGE) lanes.want();
     const { node } = file;
     // What was written and not sent before the question, or since, is newer than its answer.
@@ -217,9 +227,20 @@ export class Opening {
     return {
       handle: id,
       keepCache: keepCache || options.kernelCache,
-      directIo: options.directIo,
+      directIo: file.isDirect,
       staleAttributes: !isKnown,
     };
+  }
+
+  /**
+   * May this file that says it is empty have content all the same? Those of /proc and the like do, and their directories
+   * say that they are empty too, which no other directory does that has a file in it.
+   */
+  async #isUnsized(path: Path): Promise<boolean> {
+    const { names } = this.#parts;
+    const directory = parentOf(path);
+    if (names.sizeOf(directory) > 0) return false;
+    return (await names.lookup(directory).catch(() => null))?.size === 0;
   }
 
   /** Is the opened file the one that was open by this name before? Handles are compared only if there is doubt. */

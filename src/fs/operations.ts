@@ -18,6 +18,12 @@ export interface Attributes {
   readonly nlink: number;
 }
 
+/** A user and a group, as numbers. */
+export interface Ids {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** Attributes, and for how many milliseconds the kernel may trust them. */
 export interface Stat {
   readonly attributes: Attributes;
@@ -111,22 +117,23 @@ export interface WriteFlags {
   readonly isWanted?: () => boolean;
 }
 
+/** Where something is created, `by` is who creates it, for a mount that several users share. */
 export interface Operations {
   lookup(path: Path): Promise<Lookup>;
   getattr(target: Target): Promise<Stat>;
   setattr(target: Target, changes: AttributeChanges): Promise<Stat>;
   readlink(path: Path): Promise<ByteString>;
-  symlink(path: Path, target: ByteString): Promise<Stat>;
+  symlink(path: Path, target: ByteString, by?: Ids): Promise<Stat>;
   /** Regular files only; any other type is EPERM. */
-  mknod(path: Path, mode: number): Promise<Stat>;
-  mkdir(path: Path, mode: number): Promise<Stat>;
+  mknod(path: Path, mode: number, by?: Ids): Promise<Stat>;
+  mkdir(path: Path, mode: number, by?: Ids): Promise<Stat>;
   unlink(path: Path): Promise<void>;
   rmdir(path: Path): Promise<void>;
   rename(from: Path, to: Path, options: { readonly noReplace: boolean }): Promise<void>;
   /** Gives the file `from` the further name `to`. */
   link(from: Path, to: Path): Promise<Stat>;
   open(path: Path, flags: number): Promise<Opened>;
-  create(path: Path, flags: number, mode: number): Promise<Stat & Opened>;
+  create(path: Path, flags: number, mode: number, by?: Ids): Promise<Stat & Opened>;
   /** The bytes at `offset`, up to `size`; fewer only at the end of the file. */
   read(handle: number, offset: number, size: number): Promise<ReadResult>;
   /** Takes all of `data` (copied before the call returns control to the event loop) and answers its length. */
@@ -171,4 +178,9 @@ export interface KernelCache {
   invalidateData(path: Path): void;
   /** Attributes of the file at `path` are stale; its pages are not. */
   invalidateAttributes(path: Path): void;
+  /**
+   * Whatever the kernel believes of `path` and all below may be untrue: attributes, pages, listings, and that names
+   * do not exist. Resolves when it has been told, which nothing that it waits for may wait for.
+   */
+  invalidateTree(path: Path): Promise<void>;
 }

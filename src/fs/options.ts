@@ -41,4 +41,8 @@ export interface FsOptions {
   readonly hardLinks: boolean;
   /** Which targets of symbolic links a program is told. */
   readonly containSymlinks: Containment;
+  /** Absolute targets within the mounted directory are told as the relative ones that lead there (transform_symlinks). */
+  readonly transformSymlinks: boolean;
+  /** Programs see what a symbolic link leads to on the server, in its place (follow_symlinks). */
+  readonly followSymlinks: boolean;
 }

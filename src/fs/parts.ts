@@ -5,6 +5,7 @@ import type { Path } from '../base/path.js';
 import type { Content } from './content.js';
 import type { FileTable } from './file-table.js';
 import type { Freshness } from './freshness.js';
+import type { Giving } from './giving.js';
 import type { Identity } from './identity.js';
 import type { Lanes } from './lanes.js';
 import type { HardLinks } from './links.js';
@@ -28,11 +29,14 @@ export interface Store {
   readonly lanes: Lanes;
   readonly content: Content;
   readonly writes: WriteBehind;
+  /** Takes a line for the log of the mount. */
+  readonly report: (text: string) => void;
   kernel: KernelCache | null;
 }
 
 export interface Parts extends Store {
   readonly freshness: Freshness;
+  readonly giving: Giving;
 }
 
 /** EROFS for a change on a mount with `ro`: the kernel asks only when it was remounted or another user may. */

@@ -4,6 +4,7 @@ import type { FsError } from '../base/errno.js';
 import { isDirectory, S_IFDIR } from '../base/mode.js';
 import { type Path, ROOT } from '../base/path.js';
 import type { RecoveringClient } from '../recovery/client.js';
+import type { SftpAttributes } from '../sftp/attributes.js';
 import type { SftpClient } from '../sftp/client.js';
 import { ConnectionLostError } from '../sftp/errors.js';
 import { explain, type Operation } from '../sftp/explain.js';
@@ -11,17 +12,31 @@ import { explain, type Operation } from '../sftp/explain.js';
 export class Remote {
   readonly client: RecoveringClient;
   readonly #root: ByteString;
+  /** What symbolic links lead to is shown in their place. */
+  readonly followsLinks: boolean;
 
   /** `root` is absolute, as REALPATH answered it. */
-  constructor(client: RecoveringClient, root: ByteString) {
+  constructor(client: RecoveringClient, root: ByteString, followsLinks: boolean) {
     this.client = client;
     this.#root = root === '/' ? ascii('') : root;
+    this.followsLinks = followsLinks;
   }
 
   /** The absolute path on the server. */
   at(path: Path): ByteString {
     if (path === '') return this.#root === '' ? ascii('/') : this.#root;
     return `${this.#root}/${path}` as ByteString;
+  }
+
+  /**
+   * What programs see at a path of the server's: with `follow_symlinks` what a link leads to, and a link itself where
+   * that is nothing. The request is sent before the call returns.
+   */
+  look(at: ByteString): Promise<SftpAttributes> {
+    const own = this.client.lstat(at);
+    if (!this.followsLinks) return own;
+    own.catch(() => undefined);
+    return this.client.stat(at).catch(() => own);
   }
 
   /** Rejects when `client` does not lead to the mounted directory. */

@@ -39,6 +39,12 @@ interface Pending {
   readonly finish: () => void;
 }
 
+interface Tail {
+  readonly file: OpenFile;
+  readonly timer: NodeJS.Timeout;
+  readonly since: number;
+}
+
 export interface WriteListener {
   /** A write was refused: what is cached of the file is not to be trusted. */
   failed(node: FileNode, extent: Extent, error: FsError): void;
@@ -53,9 +59,10 @@ export class WriteBehind {
   readonly #link = new LinkEstimate();
   readonly #dirtyBytes: number;
   readonly #queue: Pending[] = [];
-  readonly #done = new WeakMap<Extent, Promise<void>>();
+  /** What is to be confirmed: when it is, and since when; the oldest first. */
+  readonly #promised = new Map<Extent, { readonly ended: Promise<void>; readonly since: number }>();
   /** Files with a buffered tail, and the timer that will send it. */
-  readonly #tails = new Map<FileNode, { readonly file: OpenFile; readonly timer: NodeJS.Timeout }>();
+  readonly #tails = new Map<FileNode, Tail>();
   #waiting: (() => void)[] = [];
   #unconfirmed = 0;
   #inFlight = 0;
@@ -81,6 +88,22 @@ export class WriteBehind {
   /** Bytes written that the server has not confirmed. */
   get dirtyBytes(): number {
     return this.#unconfirmed + this.#buffered;
+  }
+
+  /** For how many milliseconds the oldest of them have waited; null when there are none. */
+  get oldestAge(): number | null {
+    const [tail] = this.#tails.values();
+    const [sent] = this.#promised.values();
+    if (tail === undefined && sent === undefined) return null;
+    return (
+      this.#clock.monotonic() -
+      Math.min(tail?.since ?? Number.POSITIVE_INFINITY, sent?.since ?? Number.POSITIVE_INFINITY)
+    );
+  }
+
+  /** Requests that wait for room on the way to the server. */
+  get queued(): number {
+    return this.#queue.length;
   }
 
   /** Buffers `data`; resolves at once, or when the dirty bytes are back under their bound. */
@@ -118,7 +141,7 @@ export class WriteBehind {
   /** The same without a bound: for whoever must not go before the data has. */
   ended(file: OpenFile): Promise<void> {
     this.#sendTail(file);
-    const ends = [...file.node.unconfirmed].map((extent) => this.#done.get(extent));
+    const ends = [...file.node.unconfirmed].map((extent) => this.#promised.get(extent)?.ended);
     return Promise.all(ends).then(() => undefined);
   }
 
@@ -144,7 +167,7 @@ export class WriteBehind {
     const ended = new Promise<void>((resolve) => {
       this.#queue.push({ file, extent, finish: resolve });
     });
-    this.#done.set(extent, ended);
+    this.#promised.set(extent, { ended, since: this.#clock.monotonic() });
     if (node.unconfirmed.size * extent.data.length >= WIDE) this.#lanes.widen(node.writer(file));
     this.#pump();
   }
@@ -196,6 +219,7 @@ export class WriteBehind {
     }
     node.sent.delete(extent);
     node.unconfirmed.delete(extent);
+    this.#promised.delete(extent);
     if (!node.isDirty) this.#listener.confirmed(node);
     this.#unconfirmed -= extent.data.length;
     extent.piece.release();
@@ -248,7 +272,7 @@ export class WriteBehind {
     if (this.#tails.has(file.node)) return;
     const timer = setTimeout(() => this.#sendTail(file), IDLE_DELAY);
     timer.unref();
-    this.#tails.set(file.node, { file, timer });
+    this.#tails.set(file.node, { file, timer, since: this.#clock.monotonic() });
   }
 
   #room(): Promise<void> {

@@ -103,13 +103,18 @@ export class NodeTable {
     return shallowest;
   }
 
-  /** The symbolic links at and below a node. */
-  *symlinksOf(node: Node): Generator<Node> {
+  /** A node and all below it. */
+  *within(node: Node): Generator<Node> {
     const waiting = [this.#live(node)];
     for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
-      if (isSymlink(at.type)) yield at;
+      yield at;
       for (const child of at.children.values()) waiting.push(child);
     }
+  }
+
+  /** The symbolic links at and below a node. */
+  *symlinksOf(node: Node): Generator<Node> {
+    for (const at of this.within(node)) if (isSymlink(at.type)) yield at;
   }
 
   child(parent: Node, name: ByteString): Node | undefined {

@@ -8,6 +8,7 @@ import { deferred } from '../base/deferred.js';
 import { ERRNO, errnoOf, FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
 import type { KernelCache, Operations } from '../fs/operations.js';
+import { type Call, Calls } from './calls.js';
 import { HANDLERS } from './handlers/table.js';
 import { type Completion, decode, type State } from './handlers/types.js';
 import {
@@ -36,8 +37,22 @@ import {
   readInterruptIn,
 } from './protocol/requests.js';
 import { WireReader } from './protocol/wire.js';
+import type { CallStats, Failure } from './tally.js';
 
 const log = logger('fuse');
+
+/** Requests on what is open already: whoever was given the descriptor may make them, and the kernel itself. */
+const BY_HANDLE: ReadonlySet<number> = new Set([
+  OPCODE.READ,
+  OPCODE.WRITE,
+  OPCODE.FLUSH,
+  OPCODE.FSYNC,
+  OPCODE.RELEASE,
+  OPCODE.READDIR,
+  OPCODE.READDIRPLUS,
+  OPCODE.FSYNCDIR,
+  OPCODE.RELEASEDIR,
+]);
 
 /** Where replies and notifications go. */
 export interface Transport {
@@ -66,6 +81,8 @@ export interface SessionOptions {
   readonly fateOf?: (pid: number) => Fate;
   /** Does the server fail to answer at this moment? Signals that a program handles then end more calls. */
   readonly isStalled?: () => boolean;
+  /** May this user begin anything here (allow_root)? What the kernel lets in, when left out. */
+  readonly admits?: (uid: number) => boolean;
 }
 
 export interface OpcodeStats {
@@ -86,7 +103,7 @@ export interface SessionStats {
 
 interface Pending {
   readonly header: InHeader;
-  readonly since: number;
+  readonly call: Call;
   readonly interruptibility: Interruptibility;
   isInterrupted: boolean;
   graceTimer: NodeJS.Timeout | null;
@@ -98,13 +115,13 @@ export class FuseSession {
   readonly #state: State;
   readonly #transport: Transport;
   readonly #init: InitOptions;
-  readonly #clock: Clock;
   readonly #threadSignals: (pid: number) => ThreadSignals | null;
   readonly #fateOf: (pid: number) => Fate;
   readonly #isStalled: () => boolean;
+  readonly #admits: (uid: number) => boolean;
   readonly #notifier: KernelNotifier;
   readonly #pending = new Map<number, Pending>();
-  readonly #counts = new Map<number, { count: number; milliseconds: number }>();
+  readonly #calls: Calls;
   readonly #ready = deferred<InitOut>();
   readonly #gone = deferred<EndReason>();
   readonly #done = deferred<EndReason>();
@@ -113,11 +130,12 @@ export class FuseSession {
   constructor(options: SessionOptions) {
     this.#transport = options.transport;
     this.#init = options.init ?? {};
-    this.#clock = options.clock ?? systemClock;
     this.#threadSignals = options.threadSignals ?? readThreadSignals;
     this.#fateOf = options.fateOf ?? readFate;
     this.#isStalled = options.isStalled ?? (() => false);
+    this.#admits = options.admits ?? (() => true);
     const nodes = new NodeTable();
+    this.#calls = new Calls(nodes, options.clock ?? systemClock);
     this.#state = {
       operations: options.operations,
       nodes,
@@ -125,6 +143,7 @@ export class FuseSession {
       gate: new PathGate(),
       isPending: (unique) => this.#pending.has(unique),
       dropEntry: (parent, name) => this.#notifier.dropEntry(parent, name),
+      toldAbsent: (parent, name) => this.#notifier.absent(parent, name),
       dropTargets: (node) => this.#notifier.invalidateTargets(node),
       // A request may await this one: without pages, the kernel takes no lock that a request could hold.
       dropAttributes: (nodeid) => this.#transport.notify(invalInode(nodeid, false)).catch(() => undefined),
@@ -162,10 +181,18 @@ export class FuseSession {
       openFiles: open.files,
       openDirectories: open.directories,
       queuedNotifications: this.#notifier.queued,
-      opcodes: Object.fromEntries(
-        [...this.#counts].map(([code, counted]) => [opcodeName(code), { ...counted }]),
-      ),
+      opcodes: this.#calls.tally.sums(),
     };
+  }
+
+  /** How often each call was made, and how long it took. */
+  calls(): Readonly<Record<string, CallStats>> {
+    return this.#calls.tally.stats();
+  }
+
+  /** The last calls that failed, oldest first. */
+  failures(): readonly Failure[] {
+    return this.#calls.tally.failures();
   }
 
   #setStatus(status: SessionState, why: string): void {
@@ -184,10 +211,13 @@ export class FuseSession {
       log('a request of %d bytes has no header', bytes.length);
       return;
     }
-    if (this.#takeSilent(header, reader)) return;
+    if (this.#takeSilent(header, reader)) {
+      this.#calls.silent(bytes);
+      return;
+    }
     const pending: Pending = {
       header,
-      since: this.#clock.monotonic(),
+      call: this.#calls.begun(header, bytes),
       interruptibility: interruptibility(header.opcode, bytes),
       isInterrupted: false,
       graceTimer: null,
@@ -234,6 +264,7 @@ export class FuseSession {
     if (header.opcode === OPCODE.INIT) return this.#initialize(reader);
     if (this.#status !== 'serving') throw new FsError('EIO', `request while ${this.#status}`);
     const handler = HANDLERS.get(header.opcode);
+    if (!BY_HANDLE.has(header.opcode) && !this.#admits(header.uid)) throw new FsError('EACCES');
     if (handler === undefined) throw new FsError('ENOSYS', opcodeName(header.opcode));
     return handler(this.#state, header, reader);
   }
@@ -266,12 +297,10 @@ export class FuseSession {
     }
     this.#pending.delete(header.unique);
     if (pending.graceTimer !== null) clearTimeout(pending.graceTimer);
-    this.#count(header.opcode, this.#clock.monotonic() - pending.since);
     if ('error' in outcome) {
       const { error } = outcome;
-      const errno = errnoOf(error);
-      log('%s %d: errno %d', opcodeName(header.opcode), header.nodeid, errno);
-      const isSent = this.#reply(header, errno, []);
+      this.#calls.failed(pending.call, error);
+      const isSent = this.#reply(header, errnoOf(error), []);
       // A descriptor that is closed because its program ends: nobody looks at the answer.
       const undelivered = error instanceof FsError ? error.undelivered : undefined;
       if (undelivered !== undefined && (!isSent || this.#fateOf(header.pid) !== 'lives')) undelivered();
@@ -285,9 +314,11 @@ export class FuseSession {
       log('%s: no reply could be made: %o', opcodeName(header.opcode), error);
       completion.abandon?.();
       completion.finish?.();
+      this.#calls.failed(pending.call, error);
       this.#reply(header, errnoOf(error), []);
       return;
     }
+    this.#calls.answered(pending.call, parts);
     if (!this.#reply(header, 0, parts)) completion.abandon?.();
     completion.finish?.();
   }
@@ -327,15 +358,6 @@ export class FuseSession {
 
   #stop(pending: Pending): void {
     this.#settle(pending, { error: new FsError('EINTR') });
-  }
-
-  #count(opcode: number, milliseconds: number): void {
-    const counted = this.#counts.get(opcode);
-    if (counted === undefined) this.#counts.set(opcode, { count: 1, milliseconds });
-    else {
-      counted.count++;
-      counted.milliseconds += milliseconds;
-    }
   }
 
   /**

@@ -8,7 +8,7 @@ import type { ByteString } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { FsError } from '../base/errno.js';
 import { NO_ATTRIBUTES, type SftpAttributes, type SftpName } from '../sftp/attributes.js';
-import type { SftpClient, SftpHandle, StatVfs } from '../sftp/client.js';
+import type { SftpClient, SftpHandle, StatVfs, UsersGroups } from '../sftp/client.js';
 import { SSH_FXF_EXCL } from '../sftp/constants.js';
 import type { ConnectionLostError, LossKind } from '../sftp/errors.js';
 import type { ServerLimits } from '../sftp/extensions.js';
@@ -58,6 +58,11 @@ export class RecoveringClient {
   #lastLoss: ConnectionLostError | null = null;
   /** Rejects when a new session does not lead to what the mount is of: then it counts as a failed try. */
   vouch: (client: SftpClient) => Promise<unknown> = async () => undefined;
+  /**
+   * Told what the server says of files before whoever asked for it is; a promise is waited for, null holds up nobody.
+   * It must not reject.
+   */
+  meet: ((found: readonly SftpAttributes[]) => Promise<void> | null) | null = null;
 
   /** `first` is what `session` was made with. */
   constructor(session: Session, first: SftpClient, settings: RecoveringClientSettings) {
@@ -83,6 +88,11 @@ export class RecoveringClient {
   /** Requests without their answer, those that wait for a session included. */
   get inFlight(): number {
     return (this.#session.client?.inFlight ?? 0) + this.#parked.size;
+  }
+
+  /** Of these, what waits for a session. */
+  get parked(): number {
+    return this.#parked.size;
   }
 
   get openHandles(): number {
@@ -154,15 +164,15 @@ export class RecoveringClient {
   }
 
   lstat(path: ByteString): Promise<SftpAttributes> {
-    return this.#call({ send: (client) => client.lstat(path) });
+    return this.#met(this.#call({ send: (client) => client.lstat(path) }));
   }
 
   stat(path: ByteString): Promise<SftpAttributes> {
-    return this.#call({ send: (client) => client.stat(path) });
+    return this.#met(this.#call({ send: (client) => client.stat(path) }));
   }
 
   fstat(handle: SftpHandle): Promise<SftpAttributes> {
-    return this.#call({ send: (client) => client.fstat(this.#handles.real(handle)) });
+    return this.#met(this.#call({ send: (client) => client.fstat(this.#handles.real(handle)) }));
   }
 
   setstat(path: ByteString, attrs: SftpAttributes): Promise<void> {
@@ -178,8 +188,10 @@ export class RecoveringClient {
   }
 
   /** After a loss the directory is read from its beginning: names may come twice. */
-  readdir(handle: SftpHandle): Promise<readonly SftpName[] | null> {
-    return this.#call({ send: (client) => client.readdir(this.#handles.real(handle)) });
+  async readdir(handle: SftpHandle): Promise<readonly SftpName[] | null> {
+    const page = await this.#call({ send: (client) => client.readdir(this.#handles.real(handle)) });
+    if (page !== null) await this.meet?.(page.map(({ attributes }) => attributes));
+    return page;
   }
 
   realpath(path: ByteString): Promise<ByteString> {
@@ -192,6 +204,10 @@ export class RecoveringClient {
 
   statvfs(path: ByteString): Promise<StatVfs> {
     return this.#call({ send: (client) => client.statvfs(path) });
+  }
+
+  usersGroupsById(uids: readonly number[], gids: readonly number[]): Promise<UsersGroups> {
+    return this.#call({ send: (client) => client.usersGroupsById(uids, gids) });
   }
 
   fsync(handle: SftpHandle): Promise<void> {
@@ -259,6 +275,15 @@ export class RecoveringClient {
     return this.#call({
       send: (client) => client.hardlink(existing, newPath),
       doubt: (client) => isTwin(client, existing, newPath),
+    });
+  }
+
+  #met(question: Promise<SftpAttributes>): Promise<SftpAttributes> {
+    const { meet } = this;
+    if (meet === null) return question;
+    return question.then(async (answer) => {
+      await meet([answer]);
+      return answer;
     });
   }
 

@@ -50,6 +50,8 @@ export interface SessionSettings {
   readonly clock: Clock;
   /** A line for the log of the mount. */
   report(text: string): void;
+  /** Is told of every other state, by `status`. */
+  changed?(status: LinkStatus): void;
   /** From 0 to 1. */
   readonly random?: () => number;
 }
@@ -192,6 +194,7 @@ export class Session {
     } else if (wasUp) this.#downSince = clock.monotonic();
     if (state === 'connected' || wasUp) this.#since = clock.now();
     this.#listener.changed();
+    this.#settings.changed?.(this.status());
   }
 
   #watch(client: SftpClient): void {

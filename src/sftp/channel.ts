@@ -16,6 +16,7 @@ import { PendingRequests, type Waiter } from './pending.js';
 import { PendingRead } from './pending-read.js';
 import { decodeDataHead, decodeReply, type Reply } from './replies.js';
 import { encodeRequest, type ReadRequest, type Request } from './requests.js';
+import { Traffic } from './traffic.js';
 
 const log = logger('sftp');
 
@@ -30,6 +31,8 @@ export interface ChannelOptions {
   /** Milliseconds after which a server that owes replies is given up (`deadline.ts`); never unless given. */
   readonly requestTimeout?: number;
   readonly clock?: Clock;
+  /** Counts what passes; one for all the channels of a mount. */
+  readonly traffic?: Traffic;
 }
 
 export class SftpChannel {
@@ -39,6 +42,7 @@ export class SftpChannel {
   });
   readonly #pending = new PendingRequests();
   readonly #deadline: Deadline | null;
+  readonly #traffic: Traffic;
   readonly #listeners: ((error: ConnectionLostError) => void)[] = [];
   #state: ChannelState = 'greeting';
   #lost: ConnectionLostError | null = null;
@@ -46,8 +50,9 @@ export class SftpChannel {
   #start = ascii('');
   #greeted: ((extensions: Extensions) => void) | null = null;
 
-  constructor(stream: Duplex, { requestTimeout, clock = systemClock }: ChannelOptions = {}) {
+  constructor(stream: Duplex, { requestTimeout, clock = systemClock, traffic }: ChannelOptions = {}) {
     this.#stream = stream;
+    this.#traffic = traffic ?? new Traffic(clock);
     const expired = (reason: string) => {
       this.#lose(reason, 'unanswered');
       stream.destroy();
@@ -127,12 +132,15 @@ export class SftpChannel {
   #send(request: Request, waiter: Waiter): void {
     const id = this.#pending.claimId();
     const packet = encodeRequest(id, request);
-    this.#pending.add(id, waiter);
-    if (this.#pending.size === 1) this.#deadline?.heard();
+    const isAlone = this.#pending.size === 0;
+    this.#pending.add(id, { waiter, sent: this.#traffic.asked(request, isAlone) });
+    if (isAlone) this.#deadline?.heard();
     if (request.type !== SSH_FXP_WRITE) {
+      this.#traffic.sent(packet.length);
       this.#stream.write(packet);
       return;
     }
+    this.#traffic.sent(packet.length + request.data.length);
     this.#stream.cork();
     this.#stream.write(packet);
     this.#stream.write(request.data);
@@ -143,6 +151,7 @@ export class SftpChannel {
   #receive(chunk: Buffer): void {
     if (this.#state === 'closed') return;
     this.#deadline?.heard();
+    this.#traffic.received(chunk.length);
     try {
       if (this.#state === 'greeting' && !this.#isPackets(chunk)) return;
       this.#splitter.push(chunk);
@@ -186,7 +195,8 @@ export class SftpChannel {
     return {
       write: (piece) => waiter.write(piece),
       end: () => {
-        this.#pending.take(data.id);
+        const answered = this.#pending.take(data.id);
+        if (answered !== undefined) this.#traffic.answered(answered.sent);
         waiter.end();
       },
     };
@@ -200,13 +210,15 @@ export class SftpChannel {
       return;
     }
     const { id, reply } = decodeReply(packet);
-    const waiter = this.#pending.take(id);
-    if (waiter === undefined) throw new ProtocolError(`a reply to request ${id}, which is not in flight`);
+    const request = this.#pending.take(id);
+    if (request === undefined) throw new ProtocolError(`a reply to request ${id}, which is not in flight`);
+    const { waiter, sent } = request;
+    this.#traffic.answered(sent);
     try {
       waiter.settle(reply);
     } catch (error) {
       if (!(error instanceof SftpStatusError)) {
-        this.#pending.add(id, waiter);
+        this.#pending.add(id, request);
         throw error;
       }
       waiter.fail(error);

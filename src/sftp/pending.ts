@@ -3,6 +3,7 @@
  * whole turn is passed over.
  */
 import type { Reply } from './replies.js';
+import type { Sent } from './traffic.js';
 
 /** One waiter: exactly one of its two methods is called, once. */
 export interface Waiter {
@@ -13,8 +14,14 @@ export interface Waiter {
   readonly isLong: boolean;
 }
 
+/** A request without its reply. */
+export interface InFlight {
+  readonly waiter: Waiter;
+  readonly sent: Sent;
+}
+
 export class PendingRequests {
-  readonly #waiters = new Map<number, Waiter>();
+  readonly #waiters = new Map<number, InFlight>();
   #next: number;
   #answered = 0;
 
@@ -34,7 +41,7 @@ export class PendingRequests {
 
   /** Who waits longest. */
   oldest(): { readonly id: number; readonly waiter: Waiter } | undefined {
-    for (const [id, waiter] of this.#waiters) return { id, waiter };
+    for (const [id, { waiter }] of this.#waiters) return { id, waiter };
     return undefined;
   }
 
@@ -46,24 +53,24 @@ export class PendingRequests {
     return id;
   }
 
-  add(id: number, waiter: Waiter): void {
-    this.#waiters.set(id, waiter);
+  add(id: number, request: InFlight): void {
+    this.#waiters.set(id, request);
   }
 
   get(id: number): Waiter | undefined {
-    return this.#waiters.get(id);
+    return this.#waiters.get(id)?.waiter;
   }
 
-  /** Removes and answers the waiter of `id`; undefined when none waits. */
-  take(id: number): Waiter | undefined {
-    const waiter = this.#waiters.get(id);
+  /** Removes and answers what waits by the number `id`; undefined when nothing does. */
+  take(id: number): InFlight | undefined {
+    const request = this.#waiters.get(id);
     if (this.#waiters.delete(id)) this.#answered += 1;
-    return waiter;
+    return request;
   }
 
   failAll(error: Error): void {
     const waiters = [...this.#waiters.values()];
     this.#waiters.clear();
-    for (const waiter of waiters) waiter.fail(error);
+    for (const { waiter } of waiters) waiter.fail(error);
   }
 }

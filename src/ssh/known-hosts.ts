@@ -5,6 +5,7 @@
  * other lines say. Lines of PuTTY's sshhostkeys are known by their look and read as well.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { matchesWildcard } from '../base/wildcard.js';
 import { readPuttyHostKey } from './putty-host-keys.js';
 
 /** One readable line. */
@@ -74,7 +75,7 @@ export function matchesHosts(hosts: string, name: string): boolean {
   let matched = false;
   for (const item of hosts.toLowerCase().split(',')) {
     const negated = item.startsWith('!');
-    if (!matchesPattern(negated ? item.slice(1) : item, name)) continue;
+    if (!matchesWildcard(negated ? item.slice(1) : item, name)) continue;
     if (negated) return false;
     matched = true;
   }
@@ -91,33 +92,6 @@ function matchesHash(hosts: string, name: string): boolean {
 
 function hashOf(name: string, salt: Buffer): Buffer {
   return createHmac('sha1', salt).update(name, 'utf8').digest();
-}
-
-/**
- * `*` stands for any characters and `?` for one. Looks back only to the latest `*`, so that a pattern of
- * many stars costs no more than length × length.
- */
-function matchesPattern(pattern: string, name: string): boolean {
-  let p = 0;
-  let n = 0;
-  let star = -1;
-  let resume = 0;
-  while (n < name.length) {
-    if (pattern[p] === '*') {
-      star = p++;
-      resume = n;
-    } else if (pattern[p] === '?' || pattern[p] === name[n]) {
-      p++;
-      n++;
-    } else if (star >= 0) {
-      p = star + 1;
-      n = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (pattern[p] === '*') p++;
-  return p === pattern.length;
 }
 
 /**

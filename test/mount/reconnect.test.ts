@@ -2,10 +2,10 @@
 import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { MountStatus } from '../../src/cli/control-protocol.js';
 import { type ControlHandler, ControlServer } from '../../src/cli/control-server.js';
 import { ensurePrivateDirectory, socketName } from '../../src/cli/directories.js';
 import { CommandError } from '../../src/cli/exit.js';
+import { QUIET, STATUS } from '../support/control.js';
 import { endProcesses } from '../support/processes.js';
 import { runOnTerminal } from '../support/pty.js';
 import { Remora } from '../support/remora.js';
@@ -24,25 +24,11 @@ beforeAll(async () => {
   scope = await Scope.open('reconnect');
   remora = await Remora.create(scope);
   mountpoint = await remora.mountpoint();
-  const status: MountStatus = {
-    source: 'me@host:',
-    mountpoint,
-    state: 'serving',
-    pid: process.pid,
-    since: Date.now(),
-    link: { state: 'offline', since: 0, reason: 'no key', attempts: 1, retryAt: null, needsPerson: true },
-    driver: 'mount',
-    server: 'OpenSSH_9',
-    connections: 0,
-    lanes: 0,
-    filesystem: {},
-    kernel: {},
-  };
+  const { link } = STATUS;
+  const offline = { ...link, state: 'offline', reason: 'no key', attempts: 1, needsPerson: true } as const;
   const handler: ControlHandler = {
-    status: () => status,
-    unsent: () => [],
-    flush: async () => [],
-    stop: async () => [],
+    ...QUIET,
+    status: () => ({ ...STATUS, mountpoint, pid: process.pid, link: offline }),
     reconnect: async (prompter) => {
       if (prompter === null) throw new CommandError('authentication', 'nobody to ask');
       prompter.info('the server wants a password');

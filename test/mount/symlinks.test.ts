@@ -63,7 +63,7 @@ it('git sees a clean tree, and tar brings back every link', async () => {
 });
 
 it('absolute links within the server’s directory work, from wherever they stand', async () => {
-  expect(await sh('cat x/y/l x/root/x/y/l; readlink x/y/l')).toBe('reachedreached../../x/target\n');
+  expect(await sh('cat x/y/l x/root/x/y/l; readlink x/y/l')).toBe('reachedreached../target\n');
 });
 
 it('links are stored as the program gave them, and those by local paths lead into the mount', async () => {

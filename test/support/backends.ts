@@ -141,6 +141,15 @@ export const OPENSSH_BACKENDS: readonly BackendKind[] = isRoot
   ? [openssh(false), openssh(true)]
   : [openssh(false)];
 
+/** The portable driver; cases that wait for a cache to run out need not wait for long. */
+const LIBFUSE: readonly string[] = ['driver=libfuse,dcache_timeout=2'];
+
+/** The portable driver in the place of the built-in one, as whoever runs the tests and as a plain user. */
+export const LIBFUSE_BACKENDS: readonly BackendKind[] = [
+  embedded(' through libfuse', LIBFUSE),
+  ...(isRoot ? [openssh(true, ' through libfuse', LIBFUSE)] : []),
+];
+
 /** Ends a backend: an orderly unmount that checks the gauges, then everything else. */
 export async function closeBackend(backend: Backend): Promise<void> {
   try {

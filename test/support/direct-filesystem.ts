@@ -14,6 +14,7 @@ import { fsOptions } from '../../src/cli/wiring.js';
 import { parseMountOptions } from '../../src/config/parse.js';
 import { prepareService, SftpSession } from '../../src/demo/sftp-server.js';
 import { FileSystem } from '../../src/fs/filesystem.js';
+import { SAME_IDS } from '../../src/fs/id-map.js';
 import type { Identity } from '../../src/fs/identity.js';
 import type { KernelCache } from '../../src/fs/operations.js';
 import type { FsOptions } from '../../src/fs/options.js';
@@ -66,11 +67,10 @@ export interface DirectFileSystem {
 }
 
 export const nobody: Identity = {
-  idmap: 'none',
-  local: { uid: 0, gid: 0 },
-  remote: null,
-  uid: null,
-  gid: null,
+  users: SAME_IDS,
+  groups: SAME_IDS,
+  login: null,
+  givesAway: false,
   umask: null,
 };
 
@@ -169,6 +169,7 @@ export async function openDirect(
     invalidateEntry: (at) => forgotten.push(`entry ${at}`),
     invalidateData: (at) => forgotten.push(`data ${at}`),
     invalidateAttributes: (at) => forgotten.push(`attributes ${at}`),
+    invalidateTree: async (at) => void forgotten.push(`tree ${at}`),
   };
   fs.attachKernel(kernel);
   onTestFinished(async () => {

@@ -25,6 +25,7 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   'ssh-keygen': 'openssh-client',
   'sftp-server': 'openssh-sftp-server',
   fusermount3: 'fuse3',
+  sshfs: 'sshfs',
   git: 'git',
   rsync: 'rsync',
   sqlite3: 'sqlite3',
@@ -52,6 +53,12 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   nc: 'netcat-openbsd',
   socat: 'socat',
   autossh: 'autossh',
+  bash: 'bash',
+  zsh: 'zsh',
+  fish: 'fish',
+  man: 'man-db',
+  groff: 'groff-base',
+  automount: 'autofs',
 };
 
 /** Programs that stand elsewhere or under another name on some systems. */

@@ -97,6 +97,8 @@ export interface MountInfo {
   readonly type: string;
   readonly source: string;
   readonly options: string;
+  /** Those of the filesystem itself, in the form of `options`. */
+  readonly superOptions: string;
   /** Device number as `major:minor`. */
   readonly device: string;
 }
@@ -107,9 +109,9 @@ const octalUnescaped = (field: string) =>
     'latin1',
   ).toString('utf8');
 
-/** Every mount of this namespace, from /proc/self/mountinfo (proc(5)). */
-export async function mounts(): Promise<readonly MountInfo[]> {
-  const lines = (await readFile('/proc/self/mountinfo', 'latin1')).split('\n').filter((line) => line !== '');
+/** The mounts in the text of a mountinfo file (proc(5)). */
+export function parseMounts(mountinfo: string): readonly MountInfo[] {
+  const lines = mountinfo.split('\n').filter((line) => line !== '');
   return lines.map((line) => {
     const [left = '', right = ''] = line.split(' - ');
     const before = left.split(' ');
@@ -120,8 +122,14 @@ export async function mounts(): Promise<readonly MountInfo[]> {
       options: before[5] ?? '',
       type: after[0] ?? '',
       source: octalUnescaped(after[1] ?? ''),
+      superOptions: after[2] ?? '',
     };
   });
+}
+
+/** Every mount of this namespace. */
+export async function mounts(): Promise<readonly MountInfo[]> {
+  return parseMounts(await readFile('/proc/self/mountinfo', 'latin1'));
 }
 
 export async function mountAt(directory: string): Promise<MountInfo | null> {

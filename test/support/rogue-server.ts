@@ -17,6 +17,7 @@ import { parseMountOptions } from '../../src/config/parse.js';
 import { Answers, type Service } from '../../src/demo/answers.js';
 import { prepareService } from '../../src/demo/sftp-server.js';
 import { FileSystem } from '../../src/fs/filesystem.js';
+import { SAME_IDS } from '../../src/fs/id-map.js';
 import type { Identity } from '../../src/fs/identity.js';
 import type { FsOptions } from '../../src/fs/options.js';
 import { SftpClient } from '../../src/sftp/client.js';
@@ -140,11 +141,10 @@ export interface RogueFileSystem {
 }
 
 const NOBODY: Identity = {
-  idmap: 'none',
-  local: { uid: 0, gid: 0 },
-  remote: null,
-  uid: null,
-  gid: null,
+  users: SAME_IDS,
+  groups: SAME_IDS,
+  login: null,
+  givesAway: false,
   umask: null,
 };
 

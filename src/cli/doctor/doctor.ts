@@ -2,13 +2,13 @@
 
 import { printable } from '../../base/printable.js';
 import { quoted } from '../../base/shell.js';
-import { parseOptions } from '../../config/parse.js';
 import { parsePuttyTarget } from '../../config/putty-store.js';
 import type { ConnectSettings, Prompter } from '../../ssh/settings.js';
 import type { DoctorArguments } from '../arguments.js';
 import { type Asker, findAsker } from '../asker.js';
 import type { ExitName } from '../exit.js';
 import { askPassword } from '../mount.js';
+import { readConfiguration, understandSource } from '../named.js';
 import { processPlace } from '../resolve.js';
 import { FILE_CHECKS } from './files.js';
 import { type Check, examine, type Finding, rootCause } from './finding.js';
@@ -63,11 +63,12 @@ export async function doctor(
   const redactor = new Redactor([place.local.home, place.accountHome]);
   const findings = [...(await examine(LOCAL_CHECKS, machine, tell))];
   if (args.target !== null) {
-    const parsed = parseOptions(args.options);
+    const files = await readConfiguration(machine.env, machine.uid);
+    const { source, parsed } = understandSource(args.target, args.options, files);
     const isAsked = parsed.given.batchMode !== true;
     const asker = isAsked ? findAsker(place.local.environment) : null;
     const password = () => (parsed.given.passwordStdin === true ? askPassword(asker) : Promise.resolve(null));
-    const subject = new HostCase(args.target, parsed, place, prompterOf(asker, tell), password);
+    const subject = new HostCase(source, parsed, place, prompterOf(asker, tell), password);
     try {
       findings.push(...(await examine(hostChecks(subject), subject, tell)));
     } finally {

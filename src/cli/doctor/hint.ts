@@ -38,6 +38,7 @@ const CHECKS: Readonly<Record<ExitName, string | null>> = {
   'no-helper': 'fusermount',
   'helper-failed': 'fusermount',
   'mount-failed': 'kernel',
+  'no-driver': 'versions',
   'not-mounted': null,
   busy: null,
   unsent: null,

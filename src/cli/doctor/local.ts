@@ -4,6 +4,7 @@ import { lstat, open, readFile, stat } from 'node:fs/promises';
 import { release } from 'node:os';
 import { findHelper } from '../../fuse/mount/helper.js';
 import { findFuseMounts } from '../../fuse/mount/mounts.js';
+import { FUSE_CONF, letsOthersIn } from '../../fuse/mount/privileges.js';
 import { runtimeDirectory } from '../directories.js';
 import { isRemora } from '../discover.js';
 import { isDeadMount } from '../mountpoint.js';
@@ -16,7 +17,6 @@ export interface Machine {
 }
 
 const DEVICE = '/dev/fuse';
-const FUSE_CONF = '/etc/fuse.conf';
 const SET_USER_ID = 0o4000;
 
 /** Milliseconds for any of these; nothing here leaves the machine. */
@@ -63,7 +63,7 @@ async function helper({ uid, env }: Machine): Promise<Found[]> {
 async function allowOther({ uid }: Machine): Promise<Found[]> {
   const text = await readFile(FUSE_CONF, 'utf8').catch(() => '');
   if (uid === 0) return [ok('root may use allow_other')];
-  if (/^\s*user_allow_other\s*$/m.test(text)) return [ok(`on in ${FUSE_CONF}: allow_other may be used`)];
+  if (letsOthersIn(text)) return [ok(`on in ${FUSE_CONF}: allow_other may be used`)];
   return [ok(`off in ${FUSE_CONF}: only -o allow_other needs it`)];
 }
 

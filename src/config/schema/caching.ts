@@ -80,7 +80,7 @@ export const CACHING = {
     group: 'Caching',
     names: ['direct_io'],
     fallback: false,
-    help: "Bypass the kernel's page cache.",
+    help: "Bypass the kernel's page cache: every read and write goes to the server, whatever size the file seems to have.",
   }),
   kernelCache: flag({
     group: 'Caching',

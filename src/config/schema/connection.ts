@@ -80,6 +80,7 @@ export const CONNECTION = {
     names: ['password_stdin'],
     fallback: false,
     help: 'Read the password from standard input.',
+    more: 'The first line of standard input is tried once. On a terminal it is asked for.',
   }),
   strictHostKeyChecking: choice({
     group: 'Connection',
@@ -145,6 +146,7 @@ export const CONNECTION = {
     max: 16,
     fallback: 2,
     help: 'Most SSH connections: one for names and attributes, the others for file data. A server that allows fewer gets fewer.',
+    more: 'So a listing does not wait behind a copy. With 1, data and names share one connection. Nobody is asked twice: the further ones log in with the key or password that was accepted.',
   }),
   sftpServer: text({
     group: 'Connection',
@@ -152,6 +154,7 @@ export const CONNECTION = {
     placeholder: 'SERVER',
     fallback: 'sftp',
     help: 'SFTP subsystem, or a command to run when it holds a slash or a space.',
+    more: 'With sftp_server="sudo /usr/lib/openssh/sftp-server" the files are those of root, where sudo asks for no password.',
   }),
   noCheckRoot: flag({
     group: 'Connection',

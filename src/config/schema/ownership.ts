@@ -1,5 +1,5 @@
 /** Whose files they are, as local programs see them. */
-import { choice, integer, type Options, octal } from '../kinds.js';
+import { choice, integer, type Options, octal, path } from '../kinds.js';
 
 /** Ids are unsigned 32-bit on the wire, and the largest one means "unchanged". */
 const MAX_ID = 2 ** 32 - 2;
@@ -8,9 +8,30 @@ export const OWNERSHIP = {
   idmap: choice({
     group: 'Ownership',
     names: ['idmap'],
-    choices: ['none', 'user'],
+    choices: ['none', 'user', 'file', 'name'],
     fallback: 'none',
-    help: 'user: files of the remote user belong to the local one. none: ids as the server has them.',
+    help: 'Owners. none: numbers as the server has them. user: files of the remote login belong to whoever mounts. file: by the tables of uidfile and gidfile. name: by the names of users and groups on both sides (the server needs OpenSSH 9.1).',
+  }),
+  uidfile: path({
+    group: 'Ownership',
+    names: ['uidfile'],
+    placeholder: 'FILE',
+    fallback: null,
+    help: 'For idmap=file: lines NAME:ID, a local user and the number of the same one on the server.',
+  }),
+  gidfile: path({
+    group: 'Ownership',
+    names: ['gidfile'],
+    placeholder: 'FILE',
+    fallback: null,
+    help: 'For idmap=file: lines NAME:ID, a local group and the number of the same one on the server.',
+  }),
+  nomap: choice({
+    group: 'Ownership',
+    names: ['nomap'],
+    choices: ['error', 'ignore'],
+    fallback: 'error',
+    help: 'For idmap=file, owners in no line. error: their files are EPERM. ignore: their numbers are as the server has them.',
   }),
   uid: integer({
     group: 'Ownership',
@@ -18,7 +39,7 @@ export const OWNERSHIP = {
     min: 0,
     max: MAX_ID,
     fallback: null,
-    help: 'Owner of every file.',
+    help: 'Every file appears to belong to this user; with gid as well, everything is yours.',
   }),
   gid: integer({
     group: 'Ownership',
@@ -26,7 +47,7 @@ export const OWNERSHIP = {
     min: 0,
     max: MAX_ID,
     fallback: null,
-    help: 'Group of every file.',
+    help: 'Every file appears to belong to this group.',
   }),
   umask: octal({
     group: 'Ownership',

@@ -13,6 +13,7 @@ export const RECOVERY = {
     max: DAY,
     fallback: 60,
     help: 'How long a call waits while the server cannot be reached. soft (or 0): not at all; hard: for ever.',
+    more: 'After that time the call fails with ETIMEDOUT. What was written and not sent yet is kept, and sent when the server is there again. Ctrl-C ends a call that waits.',
   }),
   reconnect: flag({
     group: 'Recovery',

@@ -63,7 +63,7 @@ export const create: Handler = async (state, header, reader) => {
   const parent = nodeOf(state, header.nodeid);
   const created = await state.gate.using(
     () => childPath(state, parent, name),
-    (path) => state.operations.create(path, flags, mode),
+    (path) => state.operations.create(path, flags, mode, header),
   );
   return {
     deliver: () => {

@@ -38,7 +38,10 @@ export const lookup: Handler = async (state, header, reader) => {
     (path) => state.operations.lookup(path),
   );
   const { attributes, attrTtl, entryTtl } = found;
-  if (attributes === null) return payload(negativeEntryOut(entryTtl));
+  if (attributes === null) {
+    if (entryTtl > 0) state.toldAbsent(parent, name);
+    return payload(negativeEntryOut(entryTtl));
+  }
   return {
     deliver: () => [deliverEntry(state, parent, name, { attributes, attrTtl, entryTtl }).entry],
   };
@@ -62,17 +65,17 @@ async function make(
 
 export const mkdir: Handler = async (state, header, reader) => {
   const { mode, name } = decode(reader, readMkdirIn);
-  return make(state, header, name, (path) => state.operations.mkdir(path, mode));
+  return make(state, header, name, (path) => state.operations.mkdir(path, mode, header));
 };
 
 export const mknod: Handler = async (state, header, reader) => {
   const { mode, name } = decode(reader, readMknodIn);
-  return make(state, header, name, (path) => state.operations.mknod(path, mode));
+  return make(state, header, name, (path) => state.operations.mknod(path, mode, header));
 };
 
 export const symlink: Handler = async (state, header, reader) => {
   const { name, target } = decode(reader, readSymlinkIn);
-  return make(state, header, name, (path) => state.operations.symlink(path, target));
+  return make(state, header, name, (path) => state.operations.symlink(path, target, header));
 };
 
 async function remove(

@@ -27,6 +27,8 @@ export interface State {
   isPending(unique: number): boolean;
   /** Makes the kernel ask for a name anew. */
   dropEntry(parent: Node, name: ByteString): void;
+  /** The kernel will believe for a while that there is no such name. */
+  toldAbsent(parent: Node, name: ByteString): void;
   /** Makes the kernel ask anew for the targets of the symbolic links at and below a node that got another name. */
   dropTargets(node: Node): void;
 }

@@ -4,6 +4,7 @@
  * - `no-device`: there is no /dev/fuse here.
  * - `device-permission`: /dev/fuse is there, but not for this user.
  * - `no-helper`: not root, and no fusermount3 to ask.
+ * - `no-driver`: the driver that was asked for is not installed, or cannot be loaded.
  * - `helper-failed`: fusermount3 refused.
  * - `mount-failed`: mount(2) or umount2(2) refused.
  * - `busy`: programs still use the mount.
@@ -13,6 +14,7 @@ export type MountErrorKind =
   | 'no-device'
   | 'device-permission'
   | 'no-helper'
+  | 'no-driver'
   | 'helper-failed'
   | 'mount-failed'
   | 'busy'

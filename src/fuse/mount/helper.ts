@@ -9,6 +9,7 @@ import { access } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { logger } from '../../base/log.js';
 import { MountError } from './errors.js';
+import { othersForbidden } from './privileges.js';
 
 const log = logger('fuse:mount');
 
@@ -70,12 +71,7 @@ export function startHelper(program: string, args: readonly string[], socket?: n
 export function explainHelper(stderr: string, mountpoint: string): MountError {
   const line = stderr.split('\n').find((text) => text.startsWith('fusermount')) ?? stderr;
   const reason = line.replace(/^fusermount3?:\s*/, '') || 'it gave no reason';
-  if (/user_allow_other/.test(reason)) {
-    return new MountError(
-      'helper-failed',
-      'allow_other is for root only, unless /etc/fuse.conf has a line "user_allow_other"',
-    );
-  }
+  if (/user_allow_other/.test(reason)) return othersForbidden();
   if (/device not found/.test(reason)) return noDevice();
   if (/Device or resource busy/.test(reason)) {
     return new MountError('busy', `${mountpoint} is in use`);
@@ -104,9 +100,9 @@ export function noDevice(cause?: unknown): MountError {
   );
 }
 
-export function noHelper(): MountError {
+export function noHelper(program = 'fusermount3'): MountError {
   return new MountError(
     'no-helper',
-    'fusermount3 is missing, and only root can mount without it: install the package fuse3',
+    `${program} is missing, and only root can mount without it: install the package fuse3`,
   );
 }

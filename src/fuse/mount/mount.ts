@@ -41,8 +41,8 @@ export async function mountFuse(options: MountOptions): Promise<Mounted> {
   return { fd: await mountByHelper(helper, options), method: 'fusermount3', unmount };
 }
 
-/** Opening the device never blocks. */
-function openDevice(): number {
+/** Opens /dev/fuse, which never blocks; or throws a `MountError` that says why not. */
+export function openDevice(): number {
   try {
     return openSync(DEVICE, 'r+');
   } catch (cause) {

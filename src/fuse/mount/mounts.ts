@@ -3,6 +3,7 @@
  * touching any of them, so a dead mount cannot hang whoever asks.
  */
 import { readFile } from 'node:fs/promises';
+import { findDarwinMounts } from './darwin.js';
 
 /** One FUSE mount; later entries lie on top of earlier ones. */
 export interface FuseMount {
@@ -54,6 +55,7 @@ export function parseFuseMounts(mountinfo: string): FuseMount[] {
 
 /** Every FUSE mount, in the order of mounting. */
 export async function findFuseMounts(): Promise<readonly FuseMount[]> {
+  if (process.platform === 'darwin') return findDarwinMounts();
   return parseFuseMounts(await readFile('/proc/self/mountinfo', 'latin1'));
 }
 

@@ -6,6 +6,7 @@ const MS_NOSUID = 2;
 const MS_NODEV = 4;
 const MS_NOEXEC = 8;
 const MS_SYNCHRONOUS = 16;
+const MS_DIRSYNC = 128;
 const MS_NOATIME = 1024;
 
 export interface MountOptions {
@@ -27,6 +28,7 @@ export interface MountOptions {
   readonly noexec?: boolean;
   readonly noatime?: boolean;
   readonly sync?: boolean;
+  readonly dirsync?: boolean;
   /** Largest READ in bytes (default 1 MiB, whatever the page size). */
   readonly maxRead?: number;
 }
@@ -39,6 +41,7 @@ const FLAGS = [
   ['nodev', MS_NODEV, (options: MountOptions) => options.nodev !== false],
   ['noexec', MS_NOEXEC, (options: MountOptions) => options.noexec === true],
   ['sync', MS_SYNCHRONOUS, (options: MountOptions) => options.sync === true],
+  ['dirsync', MS_DIRSYNC, (options: MountOptions) => options.dirsync === true],
   ['noatime', MS_NOATIME, (options: MountOptions) => options.noatime === true],
 ] as const;
 
@@ -63,8 +66,8 @@ export function mountData(
   return [...own, ...fuseOptions(options)].join(',');
 }
 
-/** fusermount3 splits its list at commas, which a backslash takes back. */
-const escapeComma = (text: string): string => text.replace(/[\\,]/g, '\\$&');
+/** fusermount3 and libfuse split their lists at commas, which a backslash takes back. */
+export const escapeComma = (text: string): string => text.replace(/[\\,]/g, '\\$&');
 
 /** The value of fusermount3's `-o`. */
 export function helperOptions(options: MountOptions): string {

@@ -1,5 +1,7 @@
-/** Whether this process may call mount(2) itself: root with CAP_SYS_ADMIN in effect. */
+/** What this process may do: call mount(2) itself, as root with CAP_SYS_ADMIN in effect; let other users in. */
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { MountError } from './errors.js';
 
 const CAP_SYS_ADMIN = 1n << 21n;
 
@@ -16,4 +18,31 @@ export function mayMount(): boolean {
   } catch {
     return false;
   }
+}
+
+/** Read by fusermount3, and by nobody else. */
+export const FUSE_CONF = '/etc/fuse.conf';
+
+/** Does fusermount3 let everybody use `allow_other`? `conf` is the text of its configuration. */
+export function letsOthersIn(conf: string): boolean {
+  return /^\s*user_allow_other\s*$/m.test(conf);
+}
+
+export function othersForbidden(): MountError {
+  return new MountError(
+    'helper-failed',
+    `allow_other and allow_root are for root only, unless ${FUSE_CONF} has a line "user_allow_other": ` +
+      `as root, echo user_allow_other >> ${FUSE_CONF}, and mount with default_permissions as well, ` +
+      'so that others may do only what the files permit',
+  );
+}
+
+/** Rejects when others may not be let in, before anybody has typed a password for it. macOS has no such file. */
+export async function checkOthers(): Promise<void> {
+  if (process.platform !== 'linux' || mayMount()) return;
+  const conf = await readFile(FUSE_CONF, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    // One that cannot be read is fusermount3's to judge.
+    return error.code === 'ENOENT' ? '' : null;
+  });
+  if (conf !== null && !letsOthersIn(conf)) throw othersForbidden();
 }

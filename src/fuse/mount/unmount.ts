@@ -4,6 +4,7 @@
  */
 
 import { LibcError, MNT_DETACH, UMOUNT_NOFOLLOW, umount2 } from '../libc.js';
+import { unmountDarwin } from './darwin.js';
 import { MountError } from './errors.js';
 import { explainHelper, findHelper, noHelper, startHelper } from './helper.js';
 import { isMountPoint } from './mounts.js';
@@ -18,6 +19,7 @@ export async function unmountPath(mountpoint: string, options: { readonly lazy: 
   if (!(await isMountPoint(mountpoint))) {
     throw new MountError('not-mounted', `no FUSE filesystem is mounted at ${mountpoint}`);
   }
+  if (process.platform === 'darwin') return unmountDarwin(mountpoint, options.lazy);
   if (mayMount()) return unmountDirectly(mountpoint, options.lazy);
   const program = await findHelper();
   if (program === null) throw noHelper();

@@ -56,6 +56,9 @@ export const OPCODE = {
   RENAME2: 45,
   LSEEK: 46,
   COPY_FILE_RANGE: 47,
+  SYNCFS: 50,
+  TMPFILE: 51,
+  STATX: 52,
 } as const;
 
 const OPCODE_NAMES: ReadonlyMap<number, string> = new Map(

@@ -61,7 +61,15 @@ describe('other commands', () => {
     ['umount /mnt -f', { command: 'unmount', mountpoint: '/mnt', force: true }],
     ['list', { command: 'list', json: false }],
     ['list --json', { command: 'list', json: true }],
+    ['status', { command: 'status', mountpoint: null, form: 'text', watch: false }],
+    ['status /mnt --json -w', { command: 'status', mountpoint: '/mnt', form: 'json', watch: true }],
+    ['status --metrics', { command: 'status', mountpoint: null, form: 'metrics', watch: false }],
+    ['refresh /mnt/a', { command: 'refresh', path: '/mnt/a' }],
+    ['warm --json /mnt/a', { command: 'warm', path: '/mnt/a', json: true }],
+    ['log /mnt -f', { command: 'log', mountpoint: '/mnt', follow: true }],
     ['demo', { command: 'demo' }],
+    ['system install', { command: 'system', action: 'install', root: '/' }],
+    ['system remove --root /tmp/root', { command: 'system', action: 'remove', root: '/tmp/root' }],
     ['--version', { command: 'print', text: '1.2.3\n' }],
     ['-V', { command: 'print', text: '1.2.3\n' }],
   ])('%s', (line, expected) => {
@@ -87,6 +95,11 @@ describe('wrong usage is one sentence', () => {
     'list extra',
     'list --xml',
     'demo extra',
+    'status --json --metrics',
+    'status --metrics --watch',
+    'refresh',
+    'warm',
+    'log',
     'mount',
   ])('"%s"', (line) => {
     let thrown: unknown;

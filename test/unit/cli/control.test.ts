@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,41 +19,11 @@ import {
 import { findDaemons, joinMounts } from '../../../src/cli/discover.js';
 import type { Answer, ToPerson } from '../../../src/cli/ipc.js';
 import { formatList } from '../../../src/cli/list.js';
-import { formatStatus } from '../../../src/cli/status.js';
 import type { Unsent } from '../../../src/fs/open-file.js';
 import { ConnectError } from '../../../src/ssh/errors.js';
-
-const STATUS: MountStatus = {
-  source: 'me@host:',
-  mountpoint: '/mnt',
-  state: 'serving',
-  pid: 77,
-  since: 1_000_000,
-  link: {
-    state: 'connected',
-    since: 1_000_000,
-    reason: null,
-    attempts: 0,
-    retryAt: null,
-    needsPerson: false,
-  },
-  driver: 'mount',
-  server: 'OpenSSH_9',
-  connections: 1,
-  lanes: 0,
-  filesystem: { openHandles: 0 },
-  kernel: { inFlight: 0 },
-};
+import { QUIET, STATUS } from '../../support/control.js';
 
 const QUICKLY = { timeout: 2000 };
-
-const QUIET: ControlHandler = {
-  status: () => STATUS,
-  unsent: () => [],
-  flush: async () => [],
-  reconnect: async () => {},
-  stop: async () => [],
-};
 
 let directory: string;
 const servers: ControlServer[] = [];
@@ -129,6 +99,15 @@ describe('the control protocol', () => {
     ended.resolve([{ path: 'a', bytes: 3, error: 'lost' }]);
     void servers.pop()?.close();
     await expect(answer).resolves.toHaveLength(1);
+  });
+
+  it('refreshes a path, which may be any text', async () => {
+    const paths: string[] = [];
+    const path = await serve({ refresh: async (each) => void paths.push(each) });
+    for (const each of ['', 'a/"b"\n€']) await askControl(path, { op: 'refresh', path: each }, QUICKLY);
+    expect(paths).toEqual(['', 'a/"b"\n€']);
+    expect(parseRequest('{"op":"refresh","path":7}')).toBeNull();
+    expect(parseRequest('{"op":"inspect"}')).toEqual({ op: 'inspect' });
   });
 
   it('tells a failed flush as refused', async () => {
@@ -291,38 +270,6 @@ describe('the list', () => {
     expect(states({ ...STATUS, link, state: 'stopping' })).toEqual(['stopping']);
   });
 
-  it('status says why, what is tried, what is unsent, and what a person can do', () => {
-    const [row] = joinMounts([daemon], [], 1_065_000);
-    if (row === undefined) throw new Error('no row');
-    const link = { ...STATUS.link, state: 'offline', reason: 'no answer\x1b', attempts: 3 } as const;
-    const unsent = [
-      { path: 'a', bytes: 1024, error: 'not confirmed' },
-      { path: 'b\n', bytes: 1, error: 'ENOSPC' },
-    ];
-    const waiting = { ...row, state: 'offline', link: { ...link, retryAt: 1_072_000 }, unsent };
-    expect(formatStatus([waiting], 1_065_000)).toBe(
-      [
-        'me@host: on /mnt',
-        '  state    offline',
-        '  link     offline for 1m 05s: no answer?; 3 attempts, the next in 7s',
-        '  unsent   1.0 KiB in 2 files',
-        '             a: 1.0 KiB (not confirmed)',
-        '             b?: 1 B (ENOSPC)',
-        '  server   OpenSSH_9',
-        '  process  77, for 1m 05s',
-        '',
-      ].join('\n'),
-    );
-    const stuck = { ...row, link: { ...link, needsPerson: true }, unsent: [] };
-    expect(formatStatus([stuck], 0)).toContain('it needs you: remora reconnect /mnt');
-    const dead = joinMounts([], [{ source: 'h:', mountpoint: '/dead', dead: true }], 0).map((each) => ({
-      ...each,
-      unsent: null,
-    }));
-    expect(formatStatus(dead, 0)).toBe('h: on /dead\n  state    dead\n');
-    expect(formatStatus([], 0)).toBe('');
-  });
-
   it('is empty without mounts, and shows no control characters', () => {
     expect(formatList([])).toBe('');
     const rows = joinMounts([], [{ source: 'a\x1b[31m\nb:', mountpoint: '/x\r', dead: false }], 0);
@@ -336,6 +283,13 @@ describe('directories', () => {
   it('uses the runtime directory, and /tmp where it is missing, relative or too long for a socket', () => {
     expect(runtimeDirectory({ XDG_RUNTIME_DIR: '/run/user/7' }, 7)).toBe('/run/user/7/remora');
     expect(runtimeDirectory({}, 7)).toBe('/tmp/remora-7');
+    // In /tmp anybody could be there first.
+    const isRunOurs = uid === 0 && statSync('/run').uid === 0;
+    if (isRunOurs) expect(runtimeDirectory({}, 0)).toBe('/run/remora');
+    // Root's mounts outlive the session, and mount(8) makes them without one.
+    expect(runtimeDirectory({ XDG_RUNTIME_DIR: '/run/user/0' }, 0)).toBe(runtimeDirectory({}, 0));
+    // su(1) leaves the variable of the user, whose directory root's would block.
+    expect(runtimeDirectory({ XDG_RUNTIME_DIR: '/run/user/7/' }, 0)).toBe(runtimeDirectory({}, 0));
     expect(runtimeDirectory({ XDG_RUNTIME_DIR: 'here' }, 7)).toBe('/tmp/remora-7');
     expect(runtimeDirectory({ XDG_RUNTIME_DIR: `/${'x'.repeat(90)}` }, 7)).toBe('/tmp/remora-7');
     expect(logFile({ XDG_STATE_HOME: '/s' }, '/mnt')).toBe(`/s/remora/${mountHash('/mnt')}.log`);

@@ -5,12 +5,13 @@ import { chmod, chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { MountStatus } from '../../../src/cli/control-protocol.js';
 import { ControlServer } from '../../../src/cli/control-server.js';
 import { isPrivateDirectory, socketName } from '../../../src/cli/directories.js';
 import { findDaemons } from '../../../src/cli/discover.js';
 import { isDaemon, isRunning, waitForEnd } from '../../../src/cli/processes.js';
+import { Progress } from '../../../src/cli/progress.js';
 import { unmount } from '../../../src/cli/unmount.js';
+import { QUIET, STATUS } from '../../support/control.js';
 
 const UID = process.getuid?.() ?? 0;
 const NOBODY = 65_534;
@@ -36,27 +37,7 @@ afterEach(async () => {
 
 /** A socket in `runtime` that says it is the daemon `pid` of `mountpoint`. */
 async function pretend(runtime: string, mountpoint: string, pid: number): Promise<void> {
-  const status: MountStatus = {
-    source: 'me@host:',
-    mountpoint,
-    state: 'serving',
-    pid,
-    since: 0,
-    link: { state: 'connected', since: 0, reason: null, attempts: 0, retryAt: null, needsPerson: false },
-    driver: 'mount',
-    server: 'OpenSSH_9',
-    connections: 1,
-    lanes: 0,
-    filesystem: {},
-    kernel: {},
-  };
-  const handler = {
-    status: () => status,
-    unsent: () => [],
-    flush: async () => [],
-    reconnect: async () => {},
-    stop: async () => [],
-  };
+  const handler = { ...QUIET, status: () => ({ ...STATUS, mountpoint, pid }) };
   servers.push(await ControlServer.listen(join(runtime, socketName(mountpoint, pid)), handler));
 }
 
@@ -113,7 +94,13 @@ describe('a runtime directory', () => {
     await chown(runtime, NOBODY, NOBODY);
     await chmod(runtime, 0o777);
     const request = { mountpoint: directory, force: true };
-    const unmounting = unmount(request, { XDG_RUNTIME_DIR: directory }, UID, () => {});
+    const unmounting = unmount(
+      request,
+      { XDG_RUNTIME_DIR: directory },
+      UID,
+      () => {},
+      new Progress(process.stderr),
+    );
     await expect(unmounting).rejects.toMatchObject({ message: expect.stringContaining('is not mounted') });
     expect(await isRunning(victim)).toBe(true);
   });

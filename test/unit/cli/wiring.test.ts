@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { ascii } from '../../../src/base/bytes.js';
+import { driverOf } from '../../../src/cli/drivers.js';
 import { formatBytes, formatDuration, formatTable, formatUnsent } from '../../../src/cli/format.js';
 import { readPassword } from '../../../src/cli/mount.js';
 import { requestedPath } from '../../../src/cli/remote-root.js';
-import { fsOptions, kernelMount } from '../../../src/cli/wiring.js';
+import { fsOptions, identityOf, kernelMount, type People } from '../../../src/cli/wiring.js';
 import { parseMountOptions } from '../../../src/config/parse.js';
 
 const options = (text: string) => parseMountOptions([text]);
@@ -13,6 +14,13 @@ describe('options for each layer', () => {
   it('turns seconds into milliseconds', () => {
     const fs = fsOptions(options('dcache_timeout=5,dcache_link_timeout=7,attr_timeout=0.5,ro'));
     expect(fs).toMatchObject({ statTtl: 5000, dirTtl: 5000, linkTtl: 7000, attrTtl: 500, readOnly: true });
+  });
+
+  it('takes the built-in driver where the kernel is Linux, unless told otherwise', () => {
+    expect(driverOf(options(''), 'linux')).toBe('direct');
+    expect(driverOf(options(''), 'darwin')).toBe('libfuse');
+    expect(driverOf(options('driver=libfuse'), 'linux')).toBe('libfuse');
+    expect(() => options('driver=fuse')).toThrow(/auto, direct, libfuse|auto.*direct.*libfuse/);
   });
 
   it('lets the kernel trust as long as the filesystem, unless told otherwise', () => {
@@ -49,6 +57,36 @@ describe('options for each layer', () => {
       nodev: false,
       noexec: true,
     });
+  });
+});
+
+describe('owners', () => {
+  const local = { uid: 501, gid: 20 };
+  const login = { uid: 1000, gid: 100 };
+  const nothing = { users: null, groups: null };
+  const identity = (text: string, people: Partial<People> = {}) =>
+    identityOf(options(text), { local, login, tables: nothing, names: null, ...people });
+  const shown = ({ users, groups }: ReturnType<typeof identity>, uid: number, gid: number) => [
+    users.toLocal(uid),
+    groups.toLocal(gid),
+  ];
+
+  it('are as the server has them, the login’s one’s own, or everybody the same', () => {
+    expect(shown(identity(''), 1000, 100)).toEqual([1000, 100]);
+    expect(shown(identity('idmap=user'), 1000, 100)).toEqual([501, 20]);
+    expect(shown(identity('idmap=user', { login: null }), 1000, 100)).toEqual([1000, 100]);
+    expect(shown(identity('idmap=user,uid=7'), 1000, 100)).toEqual([7, 20]);
+    const tables = { users: [[1000, 5]], groups: null } as const;
+    expect(shown(identity('idmap=file', { tables }), 1000, 100)).toEqual([5, 100]);
+  });
+
+  it('are given what they create on a shared mount, where the login is root and nothing is fixed', () => {
+    const root = { login: { uid: 0, gid: 0 } };
+    expect(identity('allow_other', root).givesAway).toBe(true);
+    expect(identity('allow_root', root).givesAway).toBe(false);
+    expect(identity('allow_other,uid=7', root).givesAway).toBe(false);
+    expect(identity('allow_other').givesAway).toBe(false);
+    expect(identity('allow_other', { login: null }).givesAway).toBe(false);
   });
 });
 

@@ -120,6 +120,13 @@ describe('what the words mean', () => {
     ['max_read=65536', { maxRead: 65536 }],
     ['max_conns=16', { maxConns: 16 }],
     ['idmap=user,uid=1000,gid=0,umask=022', { idmap: 'user', uid: 1000, gid: 0, umask: 0o22 }],
+    [
+      'idmap=file,uidfile=u,gidfile=/g,nomap=ignore',
+      { idmap: 'file', uidfile: 'u', gidfile: '/g', nomap: 'ignore' },
+    ],
+    ['follow_symlinks,rellinks', { followSymlinks: true, transformSymlinks: true }],
+    ['transform_symlinks,norellinks,sync,async', { transformSymlinks: false, sync: false }],
+    ['sshfs_debug,sshfs_verbose,delay_connect', { debugLog: true, verbose: true, delayConnect: true }],
     ['ro', { containSymlinks: 'relative' }],
     ['contain_symlinks', { containSymlinks: 'strict' }],
     ['contain_symlinks,no_contain_symlinks', { containSymlinks: 'none' }],
@@ -133,6 +140,14 @@ describe('what the words mean', () => {
     ['Ciphers=aes256-ctr\\,aes128-ctr', { ciphers: ['aes256-ctr', 'aes128-ctr'] }],
     ['ForwardAgent=yes,localforward=80 a:80,RekeyLimit=1G,Tag=x,WarnWeakCrypto=no,Protocol=2', {}],
     ['reconnect,workaround=rename,noforget,remember=5,splice_read,big_writes,ac_attr_timeout=1', {}],
+    [
+      'auto_cache,noauto_cache,use_ino,readdir_ino,clone_fd,max_threads=4,max_idle_threads=4,no_rofd_flush',
+      {},
+    ],
+    [
+      'max_background=9,congestion_threshold=3,atomic_o_trunc,no_remote_flock,ssh_protocol=2,loglevel=debug',
+      {},
+    ],
     ['auto,noauto,user,users,owner,_netdev,nofail,defaults,async,x-systemd.automount,comment=hi', {}],
   ])('%s', (text, expected) => {
     expect(parse(text)).toMatchObject(expected);
@@ -199,7 +214,7 @@ describe('what is refused', () => {
       "option 'cache_size' cannot be 'lots': it is a number of bytes, with K, M or G if you like, from 1M to 64G",
     ],
     ['umask=888', "option 'umask' cannot be '888': it is an octal number from 0 to 777"],
-    ['idmap=me', "option 'idmap' cannot be 'me': it is one of none, user"],
+    ['idmap=me', "option 'idmap' cannot be 'me': it is one of none, user, file, name"],
     ['dir_cache=maybe', "option 'dir_cache' cannot be 'maybe': it is yes or no"],
     [
       'dcache_timeout=-1',
@@ -207,9 +222,8 @@ describe('what is refused', () => {
     ],
     ['IdentityFile=', "option 'IdentityFile' cannot be '': it must not be empty"],
     ['rw=yes', "option 'rw' takes no value"],
-    ['idmap=file', "option 'idmap=file' is not supported yet"],
-    ['uidfile=/x', "option 'uidfile' is not supported yet"],
-    ['follow_symlinks', "option 'follow_symlinks' is not supported yet"],
+    ['nomap=drop', "option 'nomap' cannot be 'drop': it is one of error, ignore"],
+    ['uidfile', "option 'uidfile' needs a value: uidfile=FILE"],
     ['ProxyJmp=bastion', "unknown option 'ProxyJmp=bastion': did you mean 'ProxyJump'?"],
     ['ForwardAgnet=yes', "unknown option 'ForwardAgnet=yes': did you mean 'ForwardAgent'?"],
     ['ForwardAgent', "option 'ForwardAgent' needs a value: ForwardAgent=VALUE"],

@@ -8,7 +8,12 @@ import { ascii } from '../../../src/base/bytes.js';
 import { contain, LinkGuard } from '../../../src/fs/containment.js';
 import { path } from '../../support/direct-filesystem.js';
 
-const rules = { mode: 'share', root: ascii('/srv/data'), mountpoint: ascii('/home/me/mnt') } as const;
+const rules = {
+  mode: 'share',
+  transform: false,
+  root: ascii('/srv/data'),
+  mountpoint: ascii('/home/me/mnt'),
+} as const;
 const judged = (link: string, target: string, changes = {}) =>
   contain({ ...rules, ...changes }, path(link), ascii(target));
 
@@ -33,6 +38,10 @@ describe('share', () => {
     ['d/l', '/srv/data', '..'],
     ['l', '/srv/data/', '.'],
     ['d/l', '//srv/./data//x/', '../x/'],
+    ['d/e/l', '/srv/data/d/x', '../x'],
+    ['d/e/l', '/srv/data/d/e/x', 'x'],
+    ['d/e/l', '/srv/data/d/e', '.'],
+    ['d/e/l', '/srv/data/d/', '..'],
   ])('%s -> %s becomes %s', (link, target, given) => {
     expect(judged(link, target)).toBe(given);
   });
@@ -82,6 +91,21 @@ describe('relative, the default', () => {
     ['d/e/l', '../../../etc/passwd'],
   ])('%s -> %s is refused', (link, target) => {
     expect(judged(link, target, { mode: 'relative' })).toBeNull();
+  });
+});
+
+describe('transform_symlinks', () => {
+  it.each([
+    ['none', 'd/l', '/srv/data/x', '../x'],
+    ['none', 'd/l', '/srv/data/../etc', '/srv/data/../etc'],
+    ['none', 'd/l', '/etc', '/etc'],
+    ['relative', 'd/l', '/srv/data/d/x', 'x'],
+    ['relative', 'd/l', '/srv/database', '/srv/database'],
+    ['relative', 'd/l', '../../x', null],
+    ['strict', 'd/l', '/srv/data/x', '../x'],
+    ['strict', 'd/l', '/etc', null],
+  ])('with %s: %s -> %s becomes %s', (mode, link, target, given) => {
+    expect(judged(link, target, { mode, transform: true })).toBe(given);
   });
 });
 
@@ -178,7 +202,12 @@ describe('beside a real filesystem', () => {
             return [place, prefix[kind as keyof typeof prefix] + parts.join('/') || '.'] as const;
           });
           grow(dirname(server), server, originals);
-          const bounds = { mode: 'share', root: ascii(server), mountpoint: ascii(mount) } as const;
+          const bounds = {
+            mode: 'share',
+            transform: false,
+            root: ascii(server),
+            mountpoint: ascii(mount),
+          } as const;
           const shown = originals.flatMap(([place, target]) => {
             const told = contain(bounds, path(place), ascii(target));
             return told === null ? [] : [[place, told] as const];

@@ -298,24 +298,3 @@ describe('hard links', () => {
     await expect(fs.link(path('a'), path('b'))).rejects.toMatchObject({ code: 'EPERM' });
   });
 });
-
-describe('owners', () => {
-  const login = { remote: { uid: 1000, gid: 1000 }, local: { uid: 501, gid: 20 } };
-
-  it('are mapped with idmap=user in both directions', async () => {
-    const { fs, disk } = await openDirect({}, { ...login, idmap: 'user' });
-    await writeFile(join(disk, 'f'), 'x');
-    const target = { path: path('f'), handle: null };
-    const { attributes } = await fs
-      .setattr(target, { uid: 501, gid: 20 })
-      .catch(() => ({ attributes: null }));
-    // Only root may give files away; elsewhere the refusal is all there is to see.
-    if (attributes !== null) expect(attributes).toMatchObject({ uid: 501, gid: 20 });
-  });
-
-  it('and modes are fixed by uid=, gid= and umask=', async () => {
-    const { fs, disk } = await openDirect({}, { uid: 7, gid: 8, umask: 0o077 });
-    await writeFile(join(disk, 'f'), 'x', { mode: 0o640 });
-    expect((await fs.lookup(path('f'))).attributes).toMatchObject({ uid: 7, gid: 8, mode: 0o100700 });
-  });
-});

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
 import type { FileSystem } from '../../../src/fs/filesystem.js';
+import { everyone, SAME_IDS } from '../../../src/fs/id-map.js';
 import { SftpStatusError } from '../../../src/sftp/errors.js';
 import { NOT_PAGES, openDirect, path, readAll, serverFile } from '../../support/direct-filesystem.js';
 
@@ -270,7 +271,7 @@ describe('half of a pair that SFTP sets together', () => {
   });
 
   it('leaves the owner as the server has it, not as uid= shows it, when only the group is set', async () => {
-    const { fs, disk } = await openDirect({}, { uid: 1234 });
+    const { fs, disk } = await openDirect({}, { users: everyone(1234, SAME_IDS) });
     await writeFile(join(disk, 'f'), 'x');
     const { uid, gid } = await stat(join(disk, 'f'));
     // Everybody may give a file the group it has.

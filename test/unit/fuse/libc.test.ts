@@ -1,7 +1,7 @@
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, readdirSync, writeSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ERRNO } from '../../../src/base/errno.js';
-import { readNow, socketPair, watchReadable } from '../../../src/fuse/libc.js';
+import { readNow, sendDatagram, socketPair, watchReadable } from '../../../src/fuse/libc.js';
 import { until } from '../../support/run.js';
 
 /** A stream socket that is watched, and the end that writes to it. */
@@ -61,4 +61,13 @@ describe('watching a descriptor', () => {
 
 it('reading what is no open descriptor answers its errno', () => {
   expect(readNow(-1, Buffer.alloc(1))).toBe(-ERRNO.EBADF);
+});
+
+it('a datagram that nobody takes is an error with its name, and leaves no descriptor open', () => {
+  const open = () => readdirSync('/proc/self/fd').length;
+  const before = open();
+  const send = (name: string) => () => sendDatagram(Buffer.from(name), Buffer.from('READY=1'));
+  expect(send('/nowhere/at/all\0')).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+  expect(send('\0nobody listens here')).toThrow(expect.objectContaining({ code: 'ECONNREFUSED' }));
+  expect(open()).toBe(before);
 });

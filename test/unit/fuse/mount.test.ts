@@ -1,12 +1,29 @@
 import { describe, expect, it } from 'vitest';
 import { descriptorIn } from '../../../src/fuse/libc.js';
+import { parseDarwinMounts } from '../../../src/fuse/mount/darwin.js';
 import { explainHelper } from '../../../src/fuse/mount/helper.js';
 import { parseFuseMounts } from '../../../src/fuse/mount/mounts.js';
 import { helperOptions, mountData, mountFlags } from '../../../src/fuse/mount/options.js';
-import { hasSysAdmin } from '../../../src/fuse/mount/privileges.js';
+import { hasSysAdmin, letsOthersIn } from '../../../src/fuse/mount/privileges.js';
 import { bytes } from '../../support/fuse-wire.js';
 
 const options = { mountpoint: '/mnt', fsname: 'host:dir', subtype: 'remora' };
+
+describe('what mount(8) of macOS prints', () => {
+  it('tells the FUSE mounts', () => {
+    const text = [
+      '/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)',
+      'me@host:on the way on /Users/me/m (1) (macfuse, nodev, nosuid, synchronized, mounted by me)',
+      'fuse-t:/remora on /Users/me/n (nfs, nodev, nosuid, mounted by me)',
+      'server:/export on /Volumes/export (nfs)',
+      '',
+    ].join('\n');
+    expect(parseDarwinMounts(text)).toMatchObject([
+      { source: 'me@host:on the way', mountpoint: '/Users/me/m (1)', fstype: 'macfuse' },
+      { source: 'fuse-t:/remora', mountpoint: '/Users/me/n', fstype: 'nfs' },
+    ]);
+  });
+});
 
 describe('mountinfo', () => {
   it('tells the FUSE mounts, with their escapes undone', () => {
@@ -102,6 +119,11 @@ describe('a received descriptor', () => {
     long.writeBigUInt64LE(0xffff_ffff_ffff_ffffn, 0);
     expect(descriptorIn(long)).toBeNull();
   });
+});
+
+it('user_allow_other counts on a line of its own', () => {
+  expect(letsOthersIn('# user_allow_other\nmount_max = 1000\n')).toBe(false);
+  expect(letsOthersIn('# x\n  user_allow_other \n')).toBe(true);
 });
 
 it('CAP_SYS_ADMIN is looked for in the effective set', () => {

@@ -125,4 +125,42 @@ describe('notifications', () => {
     await settle();
     expect(sent).toEqual([]);
   });
+
+  it('of a tree tell every node below, and the names that were said to be missing there', async () => {
+    const { nodes, dir, file, sent, gates, notifier } = setup();
+    const other = nodes.lookup(nodes.root, ascii('other'), 0o040755);
+    notifier.absent(dir, ascii('missing'));
+    notifier.absent(other, ascii('elsewhere'));
+    // Made since: its entry may have something mounted on it.
+    notifier.absent(dir, ascii('f'));
+    let isTold = false;
+    void notifier.invalidateTree(ascii('d')).then(() => {
+      isTold = true;
+    });
+    for (let at = 0; at < 3; at += 1) {
+      expect(isTold, 'resolves when the kernel was told').toBe(false);
+      await settle();
+      // Refused: it knows no such thing any more.
+      gates[at]?.reject(new Error('ENOENT'));
+    }
+    await settle();
+    expect(isTold).toBe(true);
+    expect(sent).toEqual([
+      invalEntry(dir.id, ascii('missing')),
+      invalInode(dir.id, true),
+      invalInode(file.id, true),
+    ]);
+    await notifier.invalidateTree(ascii('nowhere'));
+    expect(sent).toHaveLength(3);
+  });
+
+  it('remember the last ten thousand missing names', async () => {
+    const { nodes, sent, gates, notifier } = setup();
+    for (let at = 0; at <= 10_000; at += 1) notifier.absent(nodes.root, ascii(`n${at}`));
+    void notifier.invalidateTree(ascii('n0'));
+    void notifier.invalidateTree(ascii('n1'));
+    await settle();
+    expect(sent).toEqual([invalEntry(nodes.root.id, ascii('n1'))]);
+    gates[0]?.resolve();
+  });
 });

@@ -30,6 +30,7 @@ async function seen(server: PlayedServer, count: number): Promise<void> {
 
 describe('pending requests', () => {
   const waiter: Waiter = { settle: () => {}, fail: () => {}, isLong: false };
+  const sent = { name: 'LSTAT', at: 0, isProbe: false };
 
   it('ids wrap after 2^32 - 1 and stay unsigned', () => {
     const pending = new PendingRequests(0xffff_fffe);
@@ -38,9 +39,9 @@ describe('pending requests', () => {
 
   it('an id in flight is not given again after a whole turn', () => {
     const pending = new PendingRequests(0xffff_ffff);
-    pending.add(pending.claimId(), waiter);
-    pending.add(0, waiter);
-    pending.add(1, waiter);
+    pending.add(pending.claimId(), { waiter, sent });
+    pending.add(0, { waiter, sent });
+    pending.add(1, { waiter, sent });
     expect(pending.claimId()).toBe(2);
     expect(pending.size).toBe(3);
   });

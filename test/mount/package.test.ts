@@ -1,0 +1,86 @@
+/**
+ * What others get: the packed package, installed beside nothing but what it needs at run time, used by a plain user. Of
+ * the dependencies no script is run, so nothing is compiled.
+ */
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Remora } from '../support/remora.js';
+import { must } from '../support/run.js';
+import { Scope } from '../support/scope.js';
+import { Sshd } from '../support/sshd.js';
+import { createUser, isRoot } from '../support/user.js';
+
+const ROOT = resolve(import.meta.dirname, '..', '..');
+const NPM = join(dirname(process.execPath), 'npm');
+
+/** The part of package-lock.json that is looked at. */
+interface Lock {
+  readonly lockfileVersion: number;
+  readonly packages: Readonly<Record<string, { readonly dev?: true; readonly devOptional?: true }>>;
+}
+
+let scope: Scope;
+let files: readonly string[] = [];
+/** The directory of the package as it is installed. */
+let installed = '';
+
+beforeAll(async () => {
+  scope = await Scope.open('package');
+  const app = await scope.makeDirectory('app');
+  // The person's own npm, with its cache and its registry.
+  const npm = (args: readonly string[]) =>
+    must(NPM, args, { cwd: app, env: { ...process.env }, timeout: 100_000 });
+  const packed = await npm(['pack', '--json', '--ignore-scripts', '--pack-destination', app, ROOT]);
+  const [archive] = JSON.parse(packed) as [{ filename: string; files: { path: string }[] }];
+  files = archive.files.map(({ path }) => path);
+
+  // The versions of our own lock, so that what `npm ci` has brought is all that is needed.
+  const lock = JSON.parse(await readFile(join(ROOT, 'package-lock.json'), 'utf8')) as Lock;
+  const needed = Object.entries(lock.packages).filter(([path, { dev }]) => path !== '' && dev !== true);
+  const dependencies = { 'remora-fs': `file:${archive.filename}` };
+  const { devDependencies: _, ...own } = lock.packages[''] as { devDependencies?: unknown };
+  const packages = {
+    '': { dependencies },
+    'node_modules/remora-fs': { ...own, resolved: dependencies['remora-fs'] },
+    ...Object.fromEntries(needed),
+  };
+  await writeFile(join(app, 'package.json'), JSON.stringify({ private: true, dependencies }));
+  await writeFile(join(app, 'package-lock.json'), JSON.stringify({ ...lock, name: 'app', packages }));
+  await npm(['ci', '--omit=dev', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund']);
+  await must('chmod', ['-R', 'a+rX', app]);
+  installed = join(app, 'node_modules', 'remora-fs');
+});
+afterAll(async () => {
+  await scope?.close();
+});
+
+it('holds the program, its documents and the examples, and nothing to build it with', async () => {
+  const tops = new Set(files.map((path) => path.split('/')[0]));
+  for (const top of ['dist', 'docs', 'examples', 'native-notes', 'README.md', 'LICENSE']) {
+    expect(tops).toContain(top);
+  }
+  expect(files.filter((path) => /^(src|test|bench)\/|\.map$|\.tgz$/.test(path))).toEqual([]);
+  const modules = await readdir(join(installed, '..'));
+  expect(modules).toContain('ssh2');
+  expect(modules.filter((name) => /^(typescript|vitest|@biomejs|@types)$/.test(name))).toEqual([]);
+});
+
+it('is less than 25 MB with all that it needs', async () => {
+  const [bytes = ''] = (await must('du', ['-sb', join(installed, '..')])).split('\t');
+  expect(Number(bytes)).toBeLessThan(25e6);
+});
+
+it('mounts, by the link that npm makes', async () => {
+  const user = isRoot ? await createUser(scope) : undefined;
+  const program = join(installed, '..', '.bin', 'remora');
+  expect((await stat(program)).mode & 0o111, 'may be run').toBe(0o111);
+  const remora = await Remora.create(scope, user, ['/usr/bin/env', program]);
+  const disk = join(scope.directory, 'disk');
+  await mkdir(disk);
+  await writeFile(join(disk, 'hello'), 'from the server\n');
+  const mount = await remora.mount(await Sshd.start(scope), disk);
+  const read = await must('cat', [join(mount.directory, 'hello')], user === undefined ? {} : { as: user });
+  expect(read).toBe('from the server\n');
+  await mount.unmount();
+});
