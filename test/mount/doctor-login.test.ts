@@ -42,7 +42,7 @@ describe.each(['ssh2', 'openssh'])('keys, through %s', (transport) => {
     const seen = await withKey(key, ...by);
     expectCause(seen, 'key-refused', `${command(key, 'ssh-copy-id')} -i ${key}.pub ${own()}`);
     expect(seen.cause?.what).toContain(key);
-    expect(seen.cause?.why).toMatch(/auth\.log.*secure.*ssh -p \d+ .* -vvv/);
+    expect(seen.cause?.why).toMatch(/may not log in \(locked.*auth\.log.*secure.*ssh -p \d+ .* -vvv/);
   });
 
   it('that are not there', async () => {

@@ -136,7 +136,7 @@ export function explainRefusal(evidence: Evidence): Found[] {
   if (offered.length > 0) {
     const shown = offered.map((key) => originOf(key, keyring)).join('; ');
     const what = `the server knows none of the keys: ${shown}${takes}`;
-    const why = `they are not in ~/.ssh/authorized_keys of ${user}, or sshd does not trust that file: ${MODES}; ${SERVER_LOG}; this side's: ${command('ssh', ' -vvv')}`;
+    const why = `they are not in ~/.ssh/authorized_keys of ${user}, or sshd does not trust that file: ${MODES}; or the account may not log in (locked, expired, AllowUsers); ${SERVER_LOG}; this side's: ${command('ssh', ' -vvv')}`;
     return [...local, { ...failure(what, why, copyCommand(evidence, offered)), id: 'key-refused' }];
   }
   if (!takesKeys) {
