@@ -2,6 +2,7 @@
 
 import { sep } from 'node:path';
 import { allMounts, type NamedMount } from '../config/file.js';
+import { parseOptions } from '../config/parse.js';
 import { findFuseMounts } from '../fuse/mount/mounts.js';
 import type { MountAllArguments } from './arguments.js';
 import { findAsker, shareAsker } from './asker.js';
@@ -27,20 +28,22 @@ export async function mountAll(
   uid: number,
   tell: Tell,
 ): Promise<ExitName> {
+  // A mistake on the command line is nobody's own.
+  parseOptions(options);
   const files = await readConfiguration(env, uid);
   const mounts = allMounts(files).filter(({ noauto }) => !noauto);
   const lend = shareAsker(() => findAsker(env));
-  const mountOne = async ({ name }: NamedMount): Promise<ExitName> => {
+  const mountOne = async ({ name, source }: NamedMount): Promise<ExitName> => {
     const say: Tell = (text) => tell(`${name}: ${text}`);
-    const call = understandMount({ target: name, mountpoint: null, options }, files, env);
     try {
+      const call = understandMount({ target: name, mountpoint: null, options }, files, env);
       checkAlone(call, name);
       if (await isServed(call, env, uid)) return 'ok';
       const how = { foreground: false, debug: false, verbose, asker: lend };
       return await mountCall(call, how, env, uid, say);
     } catch (error) {
       const { exit, message } = failureOf(error);
-      say(message + doctorHint(exit, call.source));
+      say(message + doctorHint(exit, source));
       return exit;
     }
   };

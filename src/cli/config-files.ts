@@ -6,11 +6,8 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { logger } from '../base/log.js';
 import { type ConfigFile, parseConfigFile } from '../config/file.js';
 import { CommandError } from './exit.js';
-
-const log = logger('config');
 
 const MACHINE_FILE = '/etc/remora/config.toml';
 
@@ -35,10 +32,12 @@ export async function readConfigFiles(paths: readonly string[], uid: number): Pr
 
 async function readConfigFile(path: string, uid: number): Promise<ConfigFile | null> {
   // Opening must not wait, whatever stands at the path.
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
-    log('%s does not count: %o', path, error);
-    return null;
-  });
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+      throw refusal(path, `cannot be read (${error.code})`);
+    },
+  );
   if (handle === null) return null;
   try {
     // Of the open file, so that what is judged is what is read.

@@ -360,6 +360,33 @@ describe.runIf(isRoot)('this machine', () => {
       'for name in fusermount3 fusermount; do program=$(command -v $name) && mount --bind /dev/null "$program"; done';
     expect(await refused(await withDevice(prepare, user), 62)).toContain('fuse3');
   });
+
+  it('where root has no CAP_SYS_ADMIN is 63, with allow_other as well', async () => {
+    const become = ['setpriv', '--bounding-set=-sys_admin', '--inh-caps=-all'];
+    const [node, main] = remora.program;
+    const args = [source(), await remora.mountpoint(), ...login, '-o', 'allow_other'];
+    const script = 'mount --bind /dev/null /etc/fuse.conf; exec "$@"';
+    const finished = await run('unshare', ['-m', 'sh', '-ec', script, 'sh', ...become, node, main, ...args], {
+      env: remora.environment,
+    });
+    expect(await refused(finished, 63)).toMatch(/fusermount3 may not mount here: .*CAP_SYS_ADMIN/);
+  });
+
+  it('mounts for a user with CAP_SYS_ADMIN as for root, others let in, without fusermount3', async () => {
+    const user = await createUser(scope);
+    const actor = await Remora.create(scope, user);
+    const mountpoint = await actor.mountpoint();
+    const become = `setpriv --reuid=${user.uid} --regid=${user.gid} --clear-groups --inh-caps=+sys_admin --ambient-caps=+sys_admin`;
+    const script = `for file in /etc/fuse.conf "$(command -v fusermount3)"; do mount --bind /dev/null "$file"; done
+      ${become} "$@"; shift 3; ls "$1"; ${become} "$NODE" "$MAIN" list; ${become} "$NODE" "$MAIN" unmount "$1"`;
+    const [node, main] = actor.program;
+    const args = [source(), mountpoint, ...(await actor.login(sshd)), '-o', 'allow_other'];
+    const { stdout, stderr } = await run('unshare', ['-m', 'sh', '-ec', script, 'sh', node, main, ...args], {
+      env: { ...actor.environment, NODE: node, MAIN: main },
+    });
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/ serving .* mount {2,}\d+\n/);
+  });
 });
 
 describe('unmount', () => {

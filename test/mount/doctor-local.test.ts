@@ -63,6 +63,11 @@ describe('fusermount3', () => {
     expectCause(await within(plain, script), 'fusermount', 'sudo apt install fuse3');
   });
 
+  it('that gains root nothing where CAP_SYS_ADMIN is missing', async () => {
+    const without = 'exec setpriv --bounding-set=-sys_admin --inh-caps=-all "$0" "$@"';
+    expectCause(await within(remora, without), 'fusermount', /--cap-add SYS_ADMIN/);
+  });
+
   it('that may not mount for others', async () => {
     const copy = join(scope.directory, 'copy');
     await must('install', ['-m', '755', await programPath('fusermount3'), copy]);

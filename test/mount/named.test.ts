@@ -199,6 +199,10 @@ describe('all of them', () => {
       code: 2,
       stderr: 'remora: work: with password_stdin it is mounted alone: remora work\n',
     });
+    expect(await run('mount --all -o reconect')).toMatchObject({
+      code: 2,
+      stderr: "remora: unknown option 'reconect': did you mean 'reconnect'?\n",
+    });
     expect(await run('mount --all -f')).toMatchObject({ code: 2 });
     expect(await run('mount --all work')).toMatchObject({ code: 2 });
   });

@@ -4,7 +4,7 @@ import { lstat, open, readFile, stat } from 'node:fs/promises';
 import { release } from 'node:os';
 import { findHelper } from '../../fuse/mount/helper.js';
 import { findFuseMounts } from '../../fuse/mount/mounts.js';
-import { FUSE_CONF, letsOthersIn } from '../../fuse/mount/privileges.js';
+import { FUSE_CONF, letsOthersIn, mayMount } from '../../fuse/mount/privileges.js';
 import { runtimeDirectory } from '../directories.js';
 import { isRemora } from '../discover.js';
 import { isDeadMount } from '../mountpoint.js';
@@ -18,6 +18,7 @@ export interface Machine {
 
 const DEVICE = '/dev/fuse';
 const SET_USER_ID = 0o4000;
+const INSTALL = 'sudo apt install fuse3';
 
 /** Milliseconds for any of these; nothing here leaves the machine. */
 const DEADLINE = 10_000;
@@ -47,13 +48,18 @@ async function device(): Promise<Found[]> {
 
 async function helper({ uid, env }: Machine): Promise<Found[]> {
   const path = await findHelper(env.PATH);
+  const isNeeded = !mayMount();
+  if (isNeeded && uid === 0) {
+    const why = 'root may not mount without it, and fusermount3 gains nothing: a container must be given it';
+    return [failure('CAP_SYS_ADMIN is missing', why, 'docker run --device /dev/fuse --cap-add SYS_ADMIN …')];
+  }
   if (path === null) {
     const what = 'fusermount3 is not installed';
-    if (uid === 0) return [warning(what, 'root mounts without it', 'sudo apt install fuse3')];
-    return [failure(what, 'without root nothing else may mount', 'sudo apt install fuse3')];
+    if (!isNeeded) return [warning(what, 'with CAP_SYS_ADMIN, as here, it is not needed', INSTALL)];
+    return [failure(what, 'without root nothing else may mount', INSTALL)];
   }
   const { mode, uid: owner } = await stat(path);
-  if (uid !== 0 && ((mode & SET_USER_ID) === 0 || owner !== 0)) {
+  if (isNeeded && ((mode & SET_USER_ID) === 0 || owner !== 0)) {
     const why = 'it mounts in the name of root, so it must belong to root and have the set-user-id bit';
     return [failure(`${path} is not set-user-id`, why, `sudo chown root ${path} && sudo chmod 4755 ${path}`)];
   }
@@ -62,7 +68,7 @@ async function helper({ uid, env }: Machine): Promise<Found[]> {
 
 async function allowOther({ uid }: Machine): Promise<Found[]> {
   const text = await readFile(FUSE_CONF, 'utf8').catch(() => '');
-  if (uid === 0) return [ok('root may use allow_other')];
+  if (uid === 0 || mayMount()) return [ok('allow_other may be used')];
   if (letsOthersIn(text)) return [ok(`on in ${FUSE_CONF}: allow_other may be used`)];
   return [ok(`off in ${FUSE_CONF}: only -o allow_other needs it`)];
 }

@@ -1,11 +1,11 @@
 /**
  * `remora system install` puts into the system what cannot live in a package of npm: the helper where mount(8) looks for
  * it, the manual and the completions where man and the shells do. `remove` takes away exactly that: the helper is known
- * by its text, the others by being absolute links into this package, or into where it was before (npm's own links are
- * relative); what somebody else has put there stays.
+ * by its text, the others by being absolute links (npm's own are relative) to the same file of this package, of another
+ * copy of it, or of one that is no more; what somebody else has put there stays.
  */
 import { lstat, mkdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SystemArguments } from '../arguments.js';
 import { CommandError } from '../exit.js';
@@ -17,11 +17,17 @@ const HELPER = fileURLToPath(new URL('./mount-helper.js', import.meta.url));
 const MARK =
   '// The mount helper of Remora, made by `remora system install`; `remora system remove` removes it.';
 
-/** A file of the system: a link to `target`, or a program with `text`. */
-type Entry = { readonly path: string } & ({ readonly target: string } | { readonly text: string });
+/** A file of the system: a program with `text`, or a link to `target`, which may be `source` of a package. */
+type Entry = { readonly path: string } & (
+  | { readonly text: string }
+  | { readonly target: string; readonly source?: string }
+);
 
 /** What there is at the place of an entry. */
 type Found = 'nothing' | 'same' | 'older' | 'foreign';
+
+/** Longest first line of a program, in bytes: BINPRM_BUF_SIZE of the kernel, without the end of the line. */
+const FIRST_LINE_MAX = 255;
 
 /** Absolute paths, since mount(8) leaves no PATH. */
 function launcher(node: string, helper: string): string {
@@ -31,7 +37,9 @@ function launcher(node: string, helper: string): string {
 
 /** mount(8) looks for helpers in /sbin alone; the other places are those for what is not the distribution's. */
 function entries(root: string): Entry[] {
-  const link = (path: string, source: string) => ({ path: join(root, path), target: join(PACKAGE, source) });
+  const link = (path: string, source: string) => {
+    return { path: join(root, path), target: join(PACKAGE, source), source };
+  };
   return [
     { path: join(root, 'sbin/mount.fuse.remora'), text: launcher(process.execPath, HELPER) },
     { path: join(root, 'sbin/mount.remora'), target: 'mount.fuse.remora' },
@@ -48,17 +56,36 @@ async function find(entry: Entry): Promise<Found> {
   if ('target' in entry) {
     const target = stats.isSymbolicLink() ? await readlink(entry.path) : '';
     if (target === entry.target) return 'same';
-    const isOurs = target.startsWith('/') && target.endsWith(`/remora-fs/${relative(PACKAGE, entry.target)}`);
-    return isOurs ? 'older' : 'foreign';
+    return (await isOfCopy(target, entry.source)) ? 'older' : 'foreign';
   }
   const text = stats.isFile() ? await readFile(entry.path, 'utf8') : '';
   if (text === entry.text) return 'same';
   return text.split('\n')[1] === MARK ? 'older' : 'foreign';
 }
 
+/** Whether a link to `target` is one to `source` of another copy of this package, whatever its directory is called. */
+async function isOfCopy(target: string, source: string | undefined): Promise<boolean> {
+  if (source === undefined || !target.startsWith('/') || !target.endsWith(`/${source}`)) return false;
+  if ((await stat(target).catch(absent)) === null) return true;
+  const manifest = join(target.slice(0, -source.length), 'package.json');
+  const text = await readFile(manifest, 'utf8').catch(absent);
+  return text !== null && /"name":\s*"remora-fs"/.test(text);
+}
+
 function absent(error: NodeJS.ErrnoException): null {
   if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
   throw error;
+}
+
+/** The kernel splits the first line of a program at its spaces, and cuts it. */
+function checkInterpreter(node: string): void {
+  const remedy = 'run this with a Node that is installed elsewhere';
+  if (/\s/.test(node)) {
+    throw new CommandError('failure', `no program can name ${node}, whose path has a space: ${remedy}`);
+  }
+  if (Buffer.byteLength(`#!${node}`) > FIRST_LINE_MAX) {
+    throw new CommandError('failure', `no program can name ${node}, whose path is too long: ${remedy}`);
+  }
 }
 
 /** Makes sure of an entry; answers what there is to say. */
@@ -110,6 +137,7 @@ export async function system(
   say: (line: string) => void,
   tell: (text: string) => void,
 ): Promise<void> {
+  if (action === 'install') checkInterpreter(process.execPath);
   // Whatever root's is: everybody reads what is installed, and those whom fstab lets mount run the helper.
   process.umask(0o022);
   for (const entry of entries(resolve(root))) {

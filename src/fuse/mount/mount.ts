@@ -1,5 +1,5 @@
 /**
- * Makes a FUSE mount and answers the descriptor that serves it. Root with CAP_SYS_ADMIN calls mount(2);
+ * Makes a FUSE mount and answers the descriptor that serves it. Who has CAP_SYS_ADMIN calls mount(2);
  * anyone else asks fusermount3.
  */
 import { closeSync, openSync } from 'node:fs';

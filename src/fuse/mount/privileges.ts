@@ -1,4 +1,4 @@
-/** What this process may do: call mount(2) itself, as root with CAP_SYS_ADMIN in effect; let other users in. */
+/** What this process may do: call mount(2) itself, with CAP_SYS_ADMIN in effect, whoever it is; let other users in. */
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { MountError } from './errors.js';
@@ -11,8 +11,8 @@ export function hasSysAdmin(status: string): boolean {
   return effective !== undefined && (BigInt(`0x${effective}`) & CAP_SYS_ADMIN) !== 0n;
 }
 
+/** Root may lack what it takes, in a container, and another user may have it, as a service with AmbientCapabilities. */
 export function mayMount(): boolean {
-  if (process.geteuid?.() !== 0) return false;
   try {
     return hasSysAdmin(readFileSync('/proc/self/status', 'latin1'));
   } catch {
@@ -23,7 +23,7 @@ export function mayMount(): boolean {
 /** Read by fusermount3, and by nobody else. */
 export const FUSE_CONF = '/etc/fuse.conf';
 
-/** Does fusermount3 let everybody use `allow_other`? `conf` is the text of its configuration. */
+/** Does fusermount3 let those who are not root use `allow_other`? `conf` is the text of its configuration. */
 export function letsOthersIn(conf: string): boolean {
   return /^\s*user_allow_other\s*$/m.test(conf);
 }
@@ -37,9 +37,12 @@ export function othersForbidden(): MountError {
   );
 }
 
-/** Rejects when others may not be let in, before anybody has typed a password for it. macOS has no such file. */
+/**
+ * Rejects when others may not be let in, before anybody has typed a password for it. macOS has no such file; fusermount3
+ * does not ask root for it, also where root lacks CAP_SYS_ADMIN.
+ */
 export async function checkOthers(): Promise<void> {
-  if (process.platform !== 'linux' || mayMount()) return;
+  if (process.platform !== 'linux' || process.getuid?.() === 0 || mayMount()) return;
   const conf = await readFile(FUSE_CONF, 'utf8').catch((error: NodeJS.ErrnoException) => {
     // One that cannot be read is fusermount3's to judge.
     return error.code === 'ENOENT' ? '' : null;

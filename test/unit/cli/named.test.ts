@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -35,6 +35,17 @@ describe('where the files are', () => {
     await writeFile(join(directory, 'two'), '[defaults]\nro = true\n');
     const files = await readConfigFiles([join(directory, 'one'), join(directory, 'two')], UID);
     expect(files.map(({ defaults }) => defaults.given)).toEqual([{ readOnly: true }]);
+  });
+
+  it('one that is there and cannot be read is told', async () => {
+    const [file, loop] = [join(directory, 'file'), join(directory, 'loop')];
+    await writeFile(file, '');
+    await symlink(loop, loop);
+    expect(await readConfigFiles([join(file, 'config.toml')], UID), 'ENOTDIR').toEqual([]);
+    await expect(readConfigFiles([file, loop], UID)).rejects.toMatchObject({
+      exit: 'usage',
+      message: `${loop} cannot be read (ELOOP)`,
+    });
   });
 
   it('one that others may change is refused', async () => {
