@@ -72,7 +72,7 @@ export async function unmountAll(
   uid: number,
   tell: Tell,
 ): Promise<ExitName> {
-  const rows = await listMounts(runtimeDirectory(env, uid), uid, Date.now());
+  const rows = await listMounts(env, uid, Date.now());
   const unmountOne = (mountpoint: string): Promise<ExitName> =>
     unmount({ mountpoint, force }, env, uid, tell, new Progress(process.stderr)).then(
       () => 'ok',

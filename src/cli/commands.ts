@@ -8,6 +8,8 @@ export type Place =
   /** A host with a colon, or the name of a mount. */
   | 'source'
   | 'mountpoint'
+  /** A file or a directory of a mount, or the name of one. */
+  | 'content'
   | 'directory'
   | 'file'
   /** A host as ssh has it. */
@@ -69,6 +71,10 @@ const OPTIONS: Flag = {
 
 const ALL: Flag = { syntax: '-a, --all', help: 'all of them' };
 
+const NAME_DOES = 'Instead of the mount point the name of a mount of the configuration file does as well.';
+
+const WHOLE_MOUNT = 'The name of a mount of the configuration file stands for all of it.';
+
 export const COMMANDS = {
   mount: {
     operands: [
@@ -106,7 +112,8 @@ export const COMMANDS = {
       ['unmount --all [--force]', 'all your mounts'],
     ],
     text: [
-      'Sends everything that was written to the server, unmounts, and returns when the mount and its process are gone. A mount that programs still use stays, and the programs are named. Instead of the mount point the name of a mount of the configuration file does as well.',
+      'Sends everything that was written to the server, unmounts, and returns when the mount and its process are gone. A mount that programs still use stays, and the programs are named. ' +
+        NAME_DOES,
       'With --force it unmounts although the mount is in use, or the server or anything else hangs; programs that still use it get errors, and data that could not be sent is named.',
     ],
   },
@@ -114,7 +121,9 @@ export const COMMANDS = {
     operands: [],
     flags: [JSON_FLAG],
     usage: [['list [--json]', 'your mounts']],
-    text: ['One line a mount: what, where, its state, for how long, and its process.'],
+    text: [
+      'One line a mount: what, where, its state, for how long, and its process; in front its name, if the configuration file has one for a mount there.',
+    ],
   },
   status: {
     operands: [{ syntax: '[mountpoint]', place: 'mountpoint' }],
@@ -124,34 +133,39 @@ export const COMMANDS = {
       { syntax: '--metrics', help: 'print the text format of Prometheus', conflicts: ['watch'] },
     ],
     usage: [['status [<mountpoint>] [--watch] [--json | --metrics]', 'how they are connected, what they do']],
-    text: ['How one mount is, or each of yours. Nothing is asked of the server.'],
+    text: [`How one mount is, or each of yours. Nothing is asked of the server. ${NAME_DOES}`],
   },
   refresh: {
-    operands: [{ syntax: '<path>', place: 'file' }],
+    operands: [{ syntax: '<path>', place: 'content' }],
     flags: [],
     usage: [['refresh <path>', 'forget what is cached of a tree']],
     text: [
-      'Drops what is cached of a directory and all below it, or of a file, so that what others changed on the server shows at once. What was written and not sent yet stays.',
+      'Drops what is cached of a directory and all below it, or of a file, so that what others changed on the server shows at once. What was written and not sent yet stays. ' +
+        WHOLE_MOUNT,
     ],
   },
   warm: {
-    operands: [{ syntax: '<path>', place: 'file' }],
+    operands: [{ syntax: '<path>', place: 'content' }],
     flags: [JSON_FLAG],
     usage: [['warm <path> [--json]', 'fetch a tree into the cache']],
-    text: ['Reads a directory and all below it, or a file, so that programs find it in the cache.'],
+    text: [
+      'Reads a directory and all below it, or a file, so that programs find it in the cache. Files that do not fit into it any more are left out, and counted. ' +
+        WHOLE_MOUNT,
+    ],
   },
   log: {
     operands: [{ syntax: '<mountpoint>', place: 'mountpoint' }],
     flags: [{ syntax: '-f, --follow', help: 'go on with what is added, until Ctrl-C' }],
     usage: [['log <mountpoint> [-f]', 'the log of a mount']],
-    text: ['What a mount has logged, also after it has ended.'],
+    text: [`What a mount has logged, also after it has ended. ${NAME_DOES}`],
   },
   reconnect: {
     operands: [{ syntax: '<mountpoint>', place: 'mountpoint' }],
     flags: [],
     usage: [['reconnect <mountpoint>', 'connect again now, with your answers']],
     text: [
-      'Connects again now instead of at the next attempt, and asks here for a password, a code or about a host key.',
+      'Connects again now instead of at the next attempt, and asks here for a password, a code or about a host key. ' +
+        NAME_DOES,
     ],
   },
   doctor: {

@@ -11,8 +11,9 @@ import type { SessionStats } from '../fuse/session.js';
 import type { LinkStatus } from '../recovery/session.js';
 import { askControl, ControlError } from './control-client.js';
 import type { MountStatus } from './control-protocol.js';
-import { isPrivateDirectory, mountHash } from './directories.js';
+import { isPrivateDirectory, mountHash, runtimeDirectory } from './directories.js';
 import { isDeadMount } from './mountpoint.js';
+import { namesOfMounts } from './named.js';
 
 /** Milliseconds that a daemon, or a mount whose daemon cannot be asked, has to answer. */
 export const ANSWER_TIMEOUT = 2000;
@@ -47,6 +48,8 @@ export interface ListedMount {
   readonly log: string | null;
   readonly filesystem: FsStatus | null;
   readonly kernel: SessionStats | null;
+  /** What the configuration file calls a mount at this place. */
+  readonly name: string | null;
 }
 
 const SOCKET_NAME = /^([0-9a-f]{12})-(\d+)\.sock$/;
@@ -89,13 +92,14 @@ function shownState({ state, link }: MountStatus): string {
   return state === 'serving' && connection !== 'connected' ? connection : state;
 }
 
-/** The rows of the list: `daemons` and `mounts` joined by mount point, sorted by it. */
+/** The rows of the list: `daemons` and `mounts` joined by mount point, sorted by it; `names` are by mount point. */
 export function joinMounts(
   daemons: readonly Daemon[],
   mounts: readonly TableEntry[],
   now: number,
+  names: ReadonlyMap<string, string> = new Map(),
 ): readonly ListedMount[] {
-  const rows: ListedMount[] = [];
+  const rows: Omit<ListedMount, 'name'>[] = [];
   for (const { status } of daemons) {
     if (status === null) continue;
     const { since, ...rest } = status;
@@ -121,19 +125,21 @@ export function joinMounts(
     const state = dead ? 'dead' : silent === undefined ? 'unknown' : 'not answering';
     rows.push({ source, mountpoint, state, pid: silent?.pid ?? null, ...nothing });
   }
-  return rows.sort((a, b) => (a.mountpoint < b.mountpoint ? -1 : 1));
+  rows.sort((a, b) => (a.mountpoint < b.mountpoint ? -1 : 1));
+  return rows.map((row) => ({ ...row, name: names.get(row.mountpoint) ?? null }));
 }
 
 /** The mounts of user `uid`. */
 export async function listMounts(
-  directory: string,
+  env: NodeJS.ProcessEnv,
   uid: number,
   now: number,
 ): Promise<readonly ListedMount[]> {
-  const daemons = await findDaemons(directory);
+  const daemons = await findDaemons(runtimeDirectory(env, uid));
   const known = new Set(daemons.map(({ status }) => status?.mountpoint));
   const silent = new Set(daemons.flatMap(({ status, hash }) => (status === null ? hash : [])));
-  const orphans = (await findFuseMounts()).filter(
+  const mounts = await findFuseMounts();
+  const orphans = mounts.filter(
     (mount) => isRemora(mount) && mount.userId === uid && !known.has(mount.mountpoint),
   );
   const entries = orphans.map(async ({ source, mountpoint }) => {
@@ -141,7 +147,8 @@ export async function listMounts(
     const dead = !silent.has(mountHash(mountpoint)) && (await isDeadMount(mountpoint, ANSWER_TIMEOUT));
     return { source, mountpoint, dead };
   });
-  return joinMounts(daemons, await Promise.all(entries), now);
+  const names = await namesOfMounts(env, uid, mounts);
+  return joinMounts(daemons, await Promise.all(entries), now, names);
 }
 
 /** Of Remora's own type; a mount that chose another `subtype` is known by its daemon only. */

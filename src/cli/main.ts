@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { type Arguments, parseArguments } from './arguments.js';
 import { runProgram, tell } from './entry.js';
 import { EXIT, type ExitName } from './exit.js';
-import { meantMountpoint } from './named.js';
+import { meantMountpoint, meantPath } from './named.js';
 import { Progress } from './progress.js';
 import { untilStopped } from './stopping.js';
 
@@ -50,12 +50,13 @@ async function run(args: Arguments): Promise<ExitName> {
     }
     case 'refresh': {
       const { refresh } = await import('./refresh.js');
-      await refresh(args.path, env, uid);
+      await refresh(await meantPath(args.path, env, uid), env, uid);
       return 'ok';
     }
     case 'warm': {
       const { warm } = await import('./warm.js');
-      const { text, exit } = await warm(args, env, uid, tell, new Progress(process.stderr), untilStopped());
+      const meant = { ...args, path: await meantPath(args.path, env, uid) };
+      const { text, exit } = await warm(meant, env, uid, tell, new Progress(process.stderr), untilStopped());
       process.stdout.write(text);
       return exit;
     }

@@ -143,6 +143,14 @@ export async function checkMountpoint(
   return path;
 }
 
+/** True when nothing has that name; a place that does not answer may have it. */
+export async function isMissing(path: string): Promise<boolean> {
+  return bounded(lstat(path)).then(
+    () => false,
+    (error) => codeOf(error) === 'ENOENT',
+  );
+}
+
 /**
  * True when the process behind the FUSE mount at `path` is gone: every call answers ENOTCONN. One that does not
  * answer within `timeout` milliseconds is not dead.

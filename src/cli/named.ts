@@ -2,8 +2,9 @@
  * What the configuration file adds to what was typed: the mount that a name stands for, and options below those of the
  * command line. Precedence: command line, named mount, host section, defaults, ssh_config, Remora's own.
  */
-import { lstat, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
+import { logger } from '../base/log.js';
 import {
   allMounts,
   type ConfigFile,
@@ -15,11 +16,14 @@ import {
 import { nearest } from '../config/nearest.js';
 import { mergeOptions, type ParsedOptions, parseOptions } from '../config/parse.js';
 import { parsePuttyTarget } from '../config/putty-store.js';
-import { findFuseMounts } from '../fuse/mount/mounts.js';
+import { type FuseMount, findFuseMounts } from '../fuse/mount/mounts.js';
 import { expandHome } from '../ssh/settings.js';
 import { configPaths, readConfigFiles } from './config-files.js';
 import { CommandError } from './exit.js';
-import { mountedPath } from './mountpoint.js';
+import { liesIn } from './holders.js';
+import { isMissing, mountedPath } from './mountpoint.js';
+
+const log = logger('config');
 
 /** A mount with all that was said about it, short of ssh_config. */
 export interface MountCall {
@@ -94,22 +98,51 @@ function unknownName(name: string, files: readonly ConfigFile[]): CommandError {
  * The mount point that `typed` stands for: itself when it is a path or something is mounted there, else that of the
  * mount of this name, else itself.
  */
-export async function meantMountpoint(typed: string, env: NodeJS.ProcessEnv, uid: number): Promise<string> {
+export function meantMountpoint(typed: string, env: NodeJS.ProcessEnv, uid: number): Promise<string> {
+  return meant(typed, env, uid, async (path, mounts) => {
+    return mounts.some(({ mountpoint }) => mountpoint === path);
+  });
+}
+
+/** The same for a command that takes what lies in a mount, too: itself also when there is such a file in one. */
+export function meantPath(typed: string, env: NodeJS.ProcessEnv, uid: number): Promise<string> {
+  return meant(typed, env, uid, async (path, mounts) => {
+    return mounts.some(({ mountpoint }) => liesIn(path, mountpoint)) && !(await isMissing(path));
+  });
+}
+
+async function meant(
+  typed: string,
+  env: NodeJS.ProcessEnv,
+  uid: number,
+  isThere: (path: string, mounts: readonly FuseMount[]) => Promise<boolean>,
+): Promise<string> {
   if (typed.includes('/') || typed === '.' || typed === '..') return typed;
   const mounts = await findFuseMounts();
-  const path = await mountedPath(typed, mounts);
-  if (mounts.some(({ mountpoint }) => mountpoint === path)) return typed;
+  if (await isThere(await mountedPath(typed, mounts), mounts)) return typed;
   const named = findMount(await readConfiguration(env, uid), typed);
   return named === null ? typed : expandHome(named.mountpoint, homeOf(env));
 }
 
+/** The name of what is mounted at a mount point; a mistake in the file is told where it matters. */
+export async function namesOfMounts(
+  env: NodeJS.ProcessEnv,
+  uid: number,
+  mounts: readonly FuseMount[],
+): Promise<ReadonlyMap<string, string>> {
+  const files = await readConfiguration(env, uid).catch((error: unknown) => {
+    log('no names: %o', error);
+    return [];
+  });
+  const named = allMounts(files).map(async ({ name, mountpoint }) => {
+    return [await mountedPath(expandHome(mountpoint, homeOf(env)), mounts), name] as const;
+  });
+  return new Map((await Promise.all(named)).reverse());
+}
+
 /** Makes the mount point of a named mount, for its owner alone; what else is wrong with it shows when it is checked. */
 export async function makeMountpoint(path: string, tell: (text: string) => void): Promise<void> {
-  const isMissing = await lstat(path).then(
-    () => false,
-    (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
-  );
-  if (!isMissing) return;
+  if (!(await isMissing(path))) return;
   const made = await mkdir(path, { recursive: true, mode: 0o700 }).catch(() => undefined);
   if (made !== undefined) tell(`${path}: made the directory`);
 }

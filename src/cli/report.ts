@@ -41,7 +41,7 @@ export async function reportsOf(
   uid: number,
 ): Promise<readonly MountReport[]> {
   const directory = runtimeDirectory(env, uid);
-  const rows = await listMounts(directory, uid, Date.now());
+  const rows = await listMounts(env, uid, Date.now());
   const path = mountpoint === null ? null : await mountedPath(mountpoint, await findFuseMounts());
   const meant = path === null ? rows : rows.filter((row) => row.mountpoint === path);
   if (path !== null && meant.length === 0) throw notMounted(path);

@@ -1,7 +1,8 @@
 /**
  * `remora warm`: fetches what lies at and below a path into the cache, so that it is there when it is needed. It reads
  * through the mount as any program would, several files at a time: what that leaves behind, here and in the kernel, is
- * what the next reader finds. It stops where the cache is full, since more would drive out what was fetched before.
+ * what the next reader finds. A file that does not fit any more is left out, since it would drive out what was fetched
+ * before; smaller ones behind it may fit still.
  */
 import { type FileHandle, lstat, open, readdir } from 'node:fs/promises';
 import { BLOCK_SIZE } from '../cache/blocks.js';
@@ -26,8 +27,8 @@ export interface Warmed {
   readonly files: number;
   readonly bytes: number;
   readonly seconds: number;
-  /** Something was left out, since it would not have fitted. */
-  readonly full: boolean;
+  /** Left out, since they would not have fitted. */
+  readonly omitted: { readonly files: number; readonly bytes: number };
   readonly failed: readonly { readonly path: string; readonly error: string }[];
 }
 
@@ -39,7 +40,7 @@ export class Warming {
   #room: number;
   #files = 0;
   #bytes = 0;
-  #isFull = false;
+  readonly #omitted = { files: 0, bytes: 0 };
   readonly #failed: { path: string; error: string }[] = [];
   readonly #began = performance.now();
 
@@ -55,7 +56,7 @@ export class Warming {
       files: this.#files,
       bytes: this.#bytes,
       seconds: (performance.now() - this.#began) / 1000,
-      full: this.#isFull,
+      omitted: { ...this.#omitted },
       failed: this.#failed,
     };
   }
@@ -82,15 +83,24 @@ export class Warming {
           const names = await readdir(path, { encoding: 'buffer' });
           for (const name of names.reverse()) waiting.push(Buffer.concat([path, Buffer.from('/'), name]));
         } else if (stats.isFile()) {
-          this.#room -= Math.ceil(stats.size / BLOCK_SIZE) * BLOCK_SIZE;
-          this.#isFull = this.#room < 0;
-          if (this.#isFull) return;
-          yield path;
+          if (this.#reserve(stats.size)) yield path;
         }
       } catch (error) {
         this.#fail(path, error);
       }
     }
+  }
+
+  /** Takes room for a file of `size` bytes, if there is as much. */
+  #reserve(size: number): boolean {
+    const needed = Math.ceil(size / BLOCK_SIZE) * BLOCK_SIZE;
+    if (needed > this.#room) {
+      this.#omitted.files += 1;
+      this.#omitted.bytes += size;
+      return false;
+    }
+    this.#room -= needed;
+    return true;
   }
 
   async #fetch(path: Buffer, stopped: AbortSignal): Promise<void> {
@@ -172,10 +182,10 @@ export async function warm(
   progress.clear();
 
   const { result } = warming;
-  if (result.full) {
-    warn(
-      `the cache of ${formatBytes(cacheLimit)} is full: the rest of ${path} was not fetched (-o cache_size=)`,
-    );
+  const { omitted } = result;
+  if (omitted.files > 0) {
+    const what = `${formatCount(omitted.files, 'file')}, ${formatBytes(omitted.bytes)}`;
+    warn(`left out, since the cache holds ${formatBytes(cacheLimit)} (-o cache_size=): ${what}`);
   }
   if (result.failed.length > 0) {
     const named = result.failed.slice(0, NAMED).map(({ path, error }) => `  ${path}: ${error}\n`);

@@ -169,11 +169,6 @@ export function completeOptions(given: Partial<GivenOptions>): MountOptions {
   };
 }
 
-/** {@link parseOptions} and {@link completeOptions} in one. */
-export function parseMountOptions(strings: readonly string[]): MountOptions {
-  return completeOptions(parseOptions(strings).given);
-}
-
 class Reading {
   readonly #given = new Map<OptionKey, unknown>();
   #sshWords: SshWord[] = [];

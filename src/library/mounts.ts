@@ -1,5 +1,4 @@
 /** The mounts of this user, whoever has made them: the command, this program or another one. */
-import { runtimeDirectory } from '../cli/directories.js';
 import { type ListedMount, listMounts } from '../cli/discover.js';
 import { CommandError } from '../cli/exit.js';
 import { mountedPath } from '../cli/mountpoint.js';
@@ -13,7 +12,7 @@ const userId = () => process.getuid?.() ?? 0;
 /** What `remora list --json` prints. */
 export function list(): Promise<readonly ListedMount[]> {
   const uid = userId();
-  return guarded(() => listMounts(runtimeDirectory(env, uid), uid, Date.now()));
+  return guarded(() => listMounts(env, uid, Date.now()));
 }
 
 /** The row of `list` for one mount point. Rejects with `not-mounted`. */

@@ -11,7 +11,7 @@ import { CHANNELS, DataChannels } from '../../src/cli/data-channels.js';
 import { hostSettings } from '../../src/cli/host-settings.js';
 import { processPlace } from '../../src/cli/resolve.js';
 import { openSftp } from '../../src/cli/sftp.js';
-import { parseMountOptions } from '../../src/config/parse.js';
+import { completeOptions, parseOptions } from '../../src/config/parse.js';
 import type { SftpClient } from '../../src/sftp/client.js';
 import { connect } from '../../src/ssh/connection.js';
 import { startEmbedded } from '../support/embedded.js';
@@ -82,7 +82,7 @@ describe('channels for data', () => {
   /** What a mount does with its connections, without the mount. */
   async function begin(server: Server, extra = ''): Promise<void> {
     const text = `${known(server)},IdentityFile=${server.keyFile},IdentityAgent=none,${extra}`;
-    const options = parseMountOptions([text]);
+    const options = completeOptions(parseOptions([text]).given);
     const silent = {
       interactive: false,
       secret: () => Promise.reject(new Error('asked')),

@@ -207,7 +207,12 @@ describe('warm', () => {
     await old('out', 'not asked for');
     const mount = await remora.mount(sshd, disk);
     const warmed = JSON.parse(await say('warm', join(mount.directory, 'd'), '--json')) as Warmed;
-    expect(warmed).toMatchObject({ files: 21, bytes: 3_200_000, full: false, failed: [] });
+    expect(warmed).toMatchObject({
+      files: 21,
+      bytes: 3_200_000,
+      omitted: { files: 0, bytes: 0 },
+      failed: [],
+    });
     const reads = await readsOf(mount);
     expect(reads).toBeGreaterThan(20);
     await must('sh', ['-c', 'cat d/* | cksum'], { cwd: mount.directory });
@@ -220,12 +225,15 @@ describe('warm', () => {
     await mount.unmount();
   });
 
-  it('stops where the cache is full, and says so', async () => {
+  it('leaves out what does not fit, says so, and goes on with what does', async () => {
     for (const name of ['a', 'b', 'c']) await old(name, Buffer.alloc(600_000, 1));
+    await old('d', Buffer.alloc(100_000, 1));
     const mount = await remora.mount(sshd, disk, { options: ['cache_size=1M'] });
     const { code, stdout, stderr } = await remora.run(['warm', mount.directory]);
-    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^1 file, 585\.9 KiB in /) });
-    expect(stderr).toMatch(/the cache of 1\.0 MiB is full: the rest of .* was not fetched/);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^2 files, 683\.6 KiB in /) });
+    expect(stderr).toBe(
+      'remora: left out, since the cache holds 1.0 MiB (-o cache_size=): 2 files, 1.1 MiB\n',
+    );
     await mount.unmount();
   });
 

@@ -52,6 +52,13 @@ describe('a mount with a name', () => {
 
     expect((await run('status work')).stdout).toContain(`on ${home('work')}\n`);
     expect(await run('reconnect work')).toMatchObject({ code: 0 });
+    expect(await run('refresh work')).toMatchObject({ code: 0, stderr: '' });
+    expect(await run('warm work')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^1 file, /) });
+    expect((await run('list')).stdout).toMatch(new RegExp(`^work +\\S+ +${home('work')} `, 'm'));
+    const [row] = (await world.remora.listed()) as readonly { name?: unknown }[];
+    expect(row?.name).toBe('work');
+    const { stdout } = await run('status work --json');
+    expect(JSON.parse(stdout)).toMatchObject({ name: 'work' });
     expect(await run('unmount work')).toMatchObject({ code: 0, stderr: '' });
     await mount.ended();
     expect((await stat(home('work'))).mode & 0o777).toBe(0o700);
@@ -91,6 +98,20 @@ describe('a mount with a name', () => {
     };
     expect(subject).toBe('work');
     expect(findings.find(({ id }) => id === 'directory')?.verdict).toBe('ok');
+  });
+
+  it('a file of a mount is meant before a name, and a name before a file that is not there', async () => {
+    await configure(section('hello') + section('work'));
+    const mountpoint = await world.remora.mountpoint('files');
+    expect(await run(`${world.source} ${mountpoint}`)).toMatchObject({ code: 0 });
+    const mount = await world.remora.adopt(mountpoint);
+    const warm = async (name: string) => run(`warm ${name} --json`, { cwd: mountpoint });
+    expect(JSON.parse((await warm('hello')).stdout)).toMatchObject({
+      path: join(mountpoint, 'hello'),
+      files: 1,
+    });
+    expect(await warm('work')).toMatchObject({ code: 70, stderr: expect.stringContaining(home('work')) });
+    await mount.unmount();
   });
 
   it('a path where something is mounted is meant before a name', async () => {

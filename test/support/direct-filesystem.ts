@@ -11,7 +11,7 @@ import { ascii } from '../../src/base/bytes.js';
 import type { Clock } from '../../src/base/clock.js';
 import type { Path } from '../../src/base/path.js';
 import { fsOptions } from '../../src/cli/wiring.js';
-import { parseMountOptions } from '../../src/config/parse.js';
+import { completeOptions, parseOptions } from '../../src/config/parse.js';
 import { prepareService, SftpSession } from '../../src/demo/sftp-server.js';
 import { FileSystem } from '../../src/fs/filesystem.js';
 import { SAME_IDS } from '../../src/fs/id-map.js';
@@ -161,7 +161,7 @@ export async function openDirect(
     }),
     bulk: { clients: further, want: () => undefined },
     root: ascii('/'),
-    options: { ...fsOptions(parseMountOptions([])), ...options },
+    options: { ...fsOptions(completeOptions(parseOptions([]).given)), ...options },
     identity: { ...nobody, ...identity },
     clock,
   });

@@ -13,7 +13,7 @@ import { systemClock } from '../../src/base/clock.js';
 import { FsError } from '../../src/base/errno.js';
 import type { Path } from '../../src/base/path.js';
 import { fsOptions } from '../../src/cli/wiring.js';
-import { parseMountOptions } from '../../src/config/parse.js';
+import { completeOptions, parseOptions } from '../../src/config/parse.js';
 import { Answers, type Service } from '../../src/demo/answers.js';
 import { prepareService } from '../../src/demo/sftp-server.js';
 import { FileSystem } from '../../src/fs/filesystem.js';
@@ -163,7 +163,7 @@ export async function openRogue(
   const fs = new FileSystem({
     client: unrecovered(client, systemClock),
     root: ascii('/'),
-    options: { ...fsOptions(parseMountOptions([])), ...options },
+    options: { ...fsOptions(completeOptions(parseOptions([]).given)), ...options },
     identity: NOBODY,
     report: (text) => reported.push(text),
   });

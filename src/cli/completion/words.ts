@@ -144,6 +144,10 @@ async function completeValue(
         ? found
         : { ...NOTHING, paths: { kind: 'directory', prefix: before } };
     }
+    case 'content': {
+      const { candidates } = matching(named(await sources.names()), text);
+      return { candidates, paths: { kind: 'file', prefix: before } };
+    }
     case 'directory':
     case 'file':
       return { ...NOTHING, paths: { kind: place, prefix: before } };

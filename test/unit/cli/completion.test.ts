@@ -40,6 +40,8 @@ describe('what may come next', () => {
     ['unmount ~/', ['<directory> ']],
     ['unmount --', ['--force', '--all', '--version', '--help']],
     ['unmount -- -', ['<directory> ']],
+    ['warm w', ['work', '<file> ']],
+    ['refresh ./', ['<file> ']],
     ['list -', ['--json', '-V', '--version', '-h', '--help']],
     ['status /srv ', []],
     ['doctor n', ['nas:']],

@@ -262,6 +262,20 @@ describe('the list', () => {
     );
   });
 
+  it('has a column of names where there are any', () => {
+    const mounts = [{ source: 'h:', mountpoint: '/dead', dead: true }];
+    const rows = joinMounts([daemon], mounts, 1_065_000, new Map([['/mnt', 'work']]));
+    expect(rows.map(({ name }) => name)).toEqual([null, 'work']);
+    expect(formatList(rows)).toBe(
+      [
+        'NAME  SOURCE    MOUNT POINT  STATE    UPTIME  DRIVER  PID',
+        '-     h:        /dead        dead     -       -       -',
+        'work  me@host:  /mnt         serving  1m 05s  mount   77',
+        '',
+      ].join('\n'),
+    );
+  });
+
   it('shows how the connection is while the mount serves without one', () => {
     const link = { ...STATUS.link, state: 'offline', reason: 'no answer' } as const;
     const states = (status: MountStatus) =>

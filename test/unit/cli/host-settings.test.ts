@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hostSettings, type Place } from '../../../src/cli/host-settings.js';
 import { OptionError } from '../../../src/config/errors.js';
-import { parseMountOptions } from '../../../src/config/parse.js';
+import { completeOptions, parseOptions } from '../../../src/config/parse.js';
 
 const PLACE: Place = {
   local: { home: '/home/me', user: 'me', uid: 1000, hostname: 'here', environment: {} },
@@ -14,7 +14,7 @@ const made = (
   text: string,
   bySsh = false,
   destination: typeof BOX | Parameters<typeof hostSettings>[0] = BOX,
-) => hostSettings(destination, parseMountOptions([text]), bySsh, PLACE);
+) => hostSettings(destination, completeOptions(parseOptions([text]).given), bySsh, PLACE);
 
 describe('what a connection is told of one host', () => {
   it('has defaults', () => {

@@ -7,6 +7,8 @@ import { CommandError } from '../../../src/cli/exit.js';
 import {
   makeMountpoint,
   meantMountpoint,
+  meantPath,
+  namesOfMounts,
   understandMount,
   understandSource,
 } from '../../../src/cli/named.js';
@@ -146,10 +148,23 @@ describe('the mount point of a name', () => {
       '[mount.work]\nsource = "h:"\nmountpoint = "~/w"\n',
     );
     const env = { HOME: '/h', XDG_CONFIG_HOME: directory };
-    expect(await meantMountpoint('work', env, UID)).toBe('/h/w');
-    for (const path of ['./work', '/work', 'other', '.', '..']) {
-      expect(await meantMountpoint(path, env, UID)).toBe(path);
+    for (const meant of [meantMountpoint, meantPath]) {
+      expect(await meant('work', env, UID)).toBe('/h/w');
+      for (const path of ['./work', '/work', 'other', '.', '..']) {
+        expect(await meant(path, env, UID)).toBe(path);
+      }
     }
+  });
+
+  it('tells the name of what is mounted, of two the upper one, and none when the file is wrong', async () => {
+    const env = { HOME: '/h', XDG_CONFIG_HOME: directory };
+    await mkdir(join(directory, 'remora'));
+    const file = join(directory, 'remora', 'config.toml');
+    const section = (name: string) => `[mount.${name}]\nsource = "h:"\nmountpoint = "${directory}/m"\n`;
+    await writeFile(file, section('work') + section('play'));
+    expect([...(await namesOfMounts(env, UID, []))]).toEqual([[join(directory, 'm'), 'work']]);
+    await writeFile(file, '[nonsense]');
+    expect([...(await namesOfMounts(env, UID, []))]).toEqual([]);
   });
 
   it('is made for its owner alone, once', async () => {

@@ -6,9 +6,9 @@ import { formatBytes, formatDuration, formatTable, formatUnsent } from '../../..
 import { readPassword } from '../../../src/cli/mount.js';
 import { requestedPath } from '../../../src/cli/remote-root.js';
 import { fsOptions, identityOf, kernelMount, type People } from '../../../src/cli/wiring.js';
-import { parseMountOptions } from '../../../src/config/parse.js';
+import { completeOptions, parseOptions } from '../../../src/config/parse.js';
 
-const options = (text: string) => parseMountOptions([text]);
+const options = (text: string) => completeOptions(parseOptions([text]).given);
 
 describe('options for each layer', () => {
   it('turns seconds into milliseconds', () => {

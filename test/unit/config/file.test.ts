@@ -156,6 +156,35 @@ describe('a mistake has its line', () => {
     expect(lineOf(text, ['b', 'c', 'q r'])).toBe(8);
     expect(lineOf(text, ['b', 'c', 'z'])).toBe(11);
   });
+
+  it('is not led astray by what strings and comments hold, nor by the ends of lines', () => {
+    const lines = [
+      'one = "[\\"" # [ " \'\'\'',
+      "two = '''",
+      "['' a''''' # [",
+      'three = [ # ]',
+      '  { x = "}]" }, \'[\',',
+      ']',
+      'four = """a""b\\"""',
+      'four = 4"""""',
+      'five.six = ""',
+      ' [ "a.b" . c ] # [d]',
+      'two = 2',
+    ];
+    for (const text of [lines.join('\n'), `${lines.join('\r\n')}\r\n`]) {
+      const found = [['one'], ['two'], ['three'], ['four'], ['five', 'six'], ['a.b'], ['a.b', 'c', 'two']];
+      expect(found.map((keys) => lineOf(text, keys))).toEqual([1, 2, 4, 7, 9, 10, 11]);
+    }
+  });
+
+  it('in a long file as soon as in a short one', () => {
+    const lines = Array.from(
+      { length: 15_000 },
+      (_, at) => `[host.h${at}]\nIdentityFile = [\n  "~/.ssh/${at}",\n]\n`,
+    );
+    const text = `${lines.join('')}[mount.last]\nsource = "${'x'.repeat(300_000)}:"\nmountpoint = "m"\n`;
+    expect(lineOf(text, ['mount', 'last', 'mountpoint'])).toBe(60_003);
+  });
 });
 
 describe('one set of options before another', () => {

@@ -5,15 +5,15 @@ import { FOREIGN } from '../../../src/config/foreign.js';
 import type { Option } from '../../../src/config/kinds.js';
 import { editDistance, nearest } from '../../../src/config/nearest.js';
 import {
+  completeOptions,
   type MountOptions,
-  parseMountOptions,
   parseOptionString,
   parseOptions,
 } from '../../../src/config/parse.js';
 import { SCHEMA } from '../../../src/config/schema.js';
 import { SSH_KEYWORDS } from '../../../src/config/ssh-keywords.js';
 
-const parse = (...strings: string[]) => parseMountOptions(strings);
+const parse = (...strings: string[]) => completeOptions(parseOptions(strings).given);
 
 describe('splitting -o strings', () => {
   test.each<[string, [string, string | null][]]>([

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { ascii } from '../../../src/base/bytes.js';
 import { O_WRONLY } from '../../../src/base/mode.js';
 import { fsOptions } from '../../../src/cli/wiring.js';
-import { parseMountOptions } from '../../../src/config/parse.js';
+import { completeOptions, parseOptions } from '../../../src/config/parse.js';
 import { FileSystem } from '../../../src/fs/filesystem.js';
 import type { SftpName } from '../../../src/sftp/attributes.js';
 import type { SftpClient, SftpHandle } from '../../../src/sftp/client.js';
@@ -201,7 +201,7 @@ describe('a server that never ends a listing', () => {
     const fs = new FileSystem({
       client: unrecovered(client as SftpClient, new ManualClock()),
       root: ascii('/'),
-      options: fsOptions(parseMountOptions([])),
+      options: fsOptions(completeOptions(parseOptions([]).given)),
       identity: nobody,
     });
     return { fs, asked };
