@@ -2,7 +2,7 @@
  * Mounts that mount(8) and autofs make: the lines of docs/SYSTEM.md, and others that sshfs's users have, with the type
  * changed, in a mount namespace with an fstab and an /sbin of its own.
  */
-import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { cp, lstat, mkdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { MountNamespace } from '../support/namespace.js';
@@ -34,6 +34,8 @@ describe.runIf(isRoot)('as root, with a namespace of its own', () => {
     scope = await Scope.open('fstab');
     disk = await scope.makeDirectory('disk', undefined, 0o777);
     await writeFile(join(disk, 'hello'), 'from the server\n');
+    await writeFile(join(disk, 'secret'), 'for root\n', { mode: 0o600 });
+    await symlink(join(disk, 'hello'), join(disk, 'absolute'));
     user = await createUser(scope);
     sshd = await Sshd.start(scope);
     remora = await Remora.create(scope, undefined, [node, main]);
@@ -123,6 +125,44 @@ describe.runIf(isRoot)('as root, with a namespace of its own', () => {
 
     await quietly('umount', ['-a', '-t', 'fuse.remora']);
     for (const place of [nas, srv, wiki, auto]) expect(await typeAt(place)).toBeUndefined();
+  });
+
+  it('fstab: what people write beside that is accepted, and takes effect', async () => {
+    const theirs = await scope.makeDirectory('theirs', user);
+    await writeFile(join(theirs, 'own'), '');
+    await must('chown', [user.name, join(theirs, 'own')]);
+    const words = [
+      'transform_symlinks',
+      'follow_symlinks',
+      'delay_connect',
+      'idmap=user',
+      'allow_other,default_permissions',
+      '_netdev,x-systemd.automount,noauto,users,nofail',
+    ];
+    const places = await Promise.all(words.map(() => remora.mountpoint()));
+    const [relative = '', followed = '', delayed = '', mapped = '', shared = '', demanded = ''] = places;
+    const sourceOf = (word: string) =>
+      word === 'idmap=user' ? `${user.name}@${sshd.host}:${theirs}` : source;
+    await tell(
+      ...words.map((word, at) => `${sourceOf(word)} ${places[at]} fuse.remora ${word},${login} 0 0`),
+    );
+    await quietly('mount', ['-a', '-t', 'fuse.remora']);
+    const statuses = await remora.statuses();
+    const filesystemAt = (place: string) =>
+      statuses.find(({ mountpoint }) => mountpoint === place)?.filesystem;
+    expect(await readlink(space.inside(join(relative, 'absolute')))).toBe('hello');
+    expect((await lstat(space.inside(join(followed, 'absolute')))).isFile()).toBe(true);
+    expect([filesystemAt(delayed), filesystemAt(shared)]).toEqual([null, expect.anything()]);
+    expect(await readFile(space.inside(join(delayed, 'hello')), 'utf8')).toBe('from the server\n');
+    expect((await lstat(space.inside(join(mapped, 'own')))).uid).toBe(0);
+    const read = (name: string) => space.run('cat', [join(shared, name)], { as: user });
+    expect(await read('hello')).toMatchObject({ code: 0, stdout: 'from the server\n' });
+    expect(await read('secret')).toMatchObject({ code: 1, stdout: '' });
+
+    expect(await typeAt(demanded), 'noauto').toBeUndefined();
+    await quietly('mount', [demanded]);
+    expect((await space.mountAt(demanded))?.options, 'what users implies').toMatch(/nosuid.*nodev.*noexec/);
+    await quietly('umount', ['-a', '-t', 'fuse.remora']);
   });
 
   it('fstab of old: program#source, of type fuse', async () => {
