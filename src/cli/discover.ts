@@ -147,8 +147,8 @@ export async function listMounts(
     const dead = !silent.has(mountHash(mountpoint)) && (await isDeadMount(mountpoint, ANSWER_TIMEOUT));
     return { source, mountpoint, dead };
   });
-  const names = await namesOfMounts(env, uid, mounts);
-  return joinMounts(daemons, await Promise.all(entries), now, names);
+  const [names, ...table] = await Promise.all([namesOfMounts(env, uid, mounts), ...entries]);
+  return joinMounts(daemons, table, now, names);
 }
 
 /** Of Remora's own type; a mount that chose another `subtype` is known by its daemon only. */
