@@ -41,7 +41,7 @@ export interface MountStatus {
   /** When the mount became usable, in milliseconds since the epoch. */
   readonly since: number;
   readonly link: LinkStatus;
-  /** How it was mounted: `mount` or `fusermount3`. */
+  /** `direct` or `libfuse`. */
   readonly driver: string;
   readonly server: string;
   /** SSH connections, and SFTP channels for data on them. */

@@ -1,4 +1,5 @@
 /** Chooses who speaks with the kernel, and mounts. The portable driver is loaded only where it is asked for. */
+import { logger } from '../base/log.js';
 import type { MountOptions } from '../config/parse.js';
 import type { Operations } from '../fs/operations.js';
 import { type KernelSession, serveFuse } from '../fuse/driver.js';
@@ -7,11 +8,15 @@ import { unmountPath } from '../fuse/mount/unmount.js';
 import type { Job } from './ipc.js';
 import { kernelMount } from './wiring.js';
 
+const log = logger('mount');
+
+/** Who speaks with the kernel: this program itself, or libfuse. */
+export type Driver = 'direct' | 'libfuse';
+
 /** A mount that is served. */
 export interface ServedMount {
   readonly session: KernelSession;
-  /** How it was mounted, for people. */
-  readonly method: string;
+  readonly driver: Driver;
   unmount(options: { readonly lazy: boolean }): Promise<void>;
 }
 
@@ -19,7 +24,7 @@ export interface ServedMount {
 export function driverOf(
   { driver }: Pick<MountOptions, 'driver'>,
   platform: NodeJS.Platform = process.platform,
-): 'direct' | 'libfuse' {
+): Driver {
   if (driver !== 'auto') return driver;
   return platform === 'linux' ? 'direct' : 'libfuse';
 }
@@ -42,12 +47,13 @@ export async function serve(
       init: { cacheSymlinks: options.dirCache && options.dcacheLinkTimeout > 0 },
       ...(options.allowRoot ? { admits: (uid: number) => uid === 0 || uid === owner } : {}),
     });
-    return { ...mounted, session };
+    log('mounted by %s', mounted.method);
+    return { unmount: mounted.unmount, driver: 'direct', session };
   }
   const { serveLibfuse } = await import('../libfuse/driver.js');
   // Nothing tells this kernel of changes, so it asks unless told otherwise; the filesystem's own caches answer.
   const { attrTimeout, entryTimeout, allowRoot } = options;
   const lifetimes = { attrTimeout: attrTimeout ?? 0, entryTimeout: entryTimeout ?? 0 };
   const session = await serveLibfuse({ ...mount, ...lifetimes, allowRoot }, operations);
-  return { session, method: 'libfuse', unmount: (how) => unmountPath(mountpoint, how) };
+  return { session, driver: 'libfuse', unmount: (how) => unmountPath(mountpoint, how) };
 }

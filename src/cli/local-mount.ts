@@ -9,7 +9,7 @@ import { MountError } from '../fuse/mount/errors.js';
 import { findFuseMount } from '../fuse/mount/mounts.js';
 import { raiseReadAhead } from '../fuse/mount/readahead.js';
 import { atMost } from './deadline.js';
-import { type ServedMount, serve } from './drivers.js';
+import { type Driver, type ServedMount, serve } from './drivers.js';
 import type { Job } from './ipc.js';
 import { atPlace } from './stale.js';
 import { Watcher } from './watcher.js';
@@ -21,8 +21,7 @@ const DETACH_TIMEOUT = 5000;
 
 export class LocalMount {
   readonly session: KernelSession;
-  /** How it was mounted. */
-  readonly method: string;
+  readonly driver: Driver;
   readonly #job: Job;
   readonly #served: ServedMount;
   #watcher: Watcher | null = null;
@@ -32,7 +31,7 @@ export class LocalMount {
   private constructor(job: Job, served: ServedMount, filesystem: Served) {
     this.#job = job;
     this.#served = served;
-    this.method = served.method;
+    this.driver = served.driver;
     this.session = served.session;
     void this.session.done.then((reason) => {
       if (reason === 'unmounted') this.#isAttached = false;

@@ -201,7 +201,7 @@ export class MountSession {
       pid: process.pid,
       since,
       link: this.#server.status(),
-      driver: local.method,
+      driver: local.driver,
       server: link?.server ?? '',
       connections: link?.counts.connections ?? 0,
       lanes: link?.counts.channels ?? 0,

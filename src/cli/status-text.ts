@@ -131,7 +131,7 @@ function rowsOf(report: MountReport, now: number, limits: Limits): readonly Row[
   if (failures !== null) rows.push(['failed', describeFailures(failures, limits.failures, now)]);
   if (calls !== null) rows.push(['calls', describeCalls(calls, limits.calls)]);
   const up = uptime === null ? '' : `, for ${formatDuration(uptime * 1000)}`;
-  const how = driver === null ? '' : `, mounted by ${driver}`;
+  const how = driver === null ? '' : `, driver ${driver}`;
   if (pid !== null) rows.push(['process', [`${pid}${up}${how}`]]);
   return rows.filter(([, lines]) => lines.length > 0);
 }

@@ -16,7 +16,7 @@ export const STATUS = {
     retryAt: null,
     needsPerson: false,
   },
-  driver: 'mount',
+  driver: 'direct',
   server: 'OpenSSH_9',
   connections: 1,
   lanes: 0,

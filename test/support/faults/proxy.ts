@@ -47,7 +47,7 @@ interface Pair {
 }
 
 const HOST = '127.0.0.1';
-const RANDOM_SPLIT = 1000;
+export const RANDOM_SPLIT = 1000;
 const PLAIN = () => new Link(0, null);
 
 export class FaultProxy {

@@ -254,7 +254,7 @@ describe('the list', () => {
       [
         'SOURCE    MOUNT POINT  STATE          UPTIME  DRIVER  PID',
         'h:        /dead        dead           -       -       -',
-        'me@host:  /mnt         serving        1m 05s  mount   77',
+        'me@host:  /mnt         serving        1m 05s  direct  77',
         'h:        /other       unknown        -       -       -',
         'h:        /silent      not answering  -       -       78',
         '',
@@ -270,7 +270,7 @@ describe('the list', () => {
       [
         'NAME  SOURCE    MOUNT POINT  STATE    UPTIME  DRIVER  PID',
         '-     h:        /dead        dead     -       -       -',
-        'work  me@host:  /mnt         serving  1m 05s  mount   77',
+        'work  me@host:  /mnt         serving  1m 05s  direct  77',
         '',
       ].join('\n'),
     );

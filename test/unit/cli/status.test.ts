@@ -68,7 +68,7 @@ describe('status', () => {
         '  calls          count  errors  median   99 %',
         '           READ  3      0       0.15 ms  0.20 ms',
         '           OPEN  1      1       3.5 ms   5.0 ms',
-        '  process  77, for 1m 05s, mounted by mount',
+        '  process  77, for 1m 05s, driver direct',
         '',
       ].join('\n'),
     );
