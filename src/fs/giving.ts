@@ -4,13 +4,16 @@
  * (OpenSSH looks at the mode alone in the attributes of OPEN and MKDIR), so the owner is set behind it, and not in one
  * breath with it: a request that goes out unseen would give away somebody else's file if the creation failed. The
  * program does not wait for it all the same: the request is on its way before the program hears of its file, and
- * whatever the program asks next comes behind it.
+ * whatever the program asks next comes behind it. A file is given by its handle. What has only a name, a directory or
+ * a link, is given by that, and only where the server can be told not to follow it: a link that has taken the name
+ * meanwhile would have another file given away.
  */
 import { decodeText } from '../base/bytes.js';
 import { logger } from '../base/log.js';
 import { isDirectory } from '../base/mode.js';
 import { type Path, parentOf } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
+import { LSETSTAT } from '../sftp/constants.js';
 import type { Ids } from './operations.js';
 import type { Store } from './parts.js';
 
@@ -33,6 +36,8 @@ export class Giving {
   readonly #store: Store;
   /** The server has refused: no more is tried. */
   #isRefused = false;
+  /** It was told that the server lacks what giving by name takes. */
+  #isLackTold = false;
 
   constructor(store: Store) {
     this.#store = store;
@@ -57,6 +62,17 @@ export class Giving {
       log('%s stays the login’s: %s', decodeText(path), error);
       return null;
     }
+  }
+
+  /** As `ownerOf`, of what will be given by its name, with `lsetstat`. */
+  async ownerOfName(path: Path, by: Ids | undefined): Promise<Owner | null> {
+    const { remote, report } = this.#store;
+    if (remote.client.has(LSETSTAT)) return this.ownerOf(path, by);
+    if (this.#store.identity.givesAway && !this.#isLackTold) {
+      this.#isLackTold = true;
+      report(`directories and links that local users create stay the login's: the server has no ${LSETSTAT}`);
+    }
+    return null;
   }
 
   /**

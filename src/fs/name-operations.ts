@@ -5,10 +5,10 @@
 import type { ByteString } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
-import { isDirectory, isSymlink } from '../base/mode.js';
+import { isDirectory } from '../base/mode.js';
 import { isWithin, joinPath, type Path, rebase } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
-import { HARDLINK, LSETSTAT, POSIX_RENAME } from '../sftp/constants.js';
+import { HARDLINK, POSIX_RENAME } from '../sftp/constants.js';
 import type { LinkOperation, Operation, RenameOperation } from '../sftp/explain.js';
 import type { Directory } from './directory.js';
 import type { Owner } from './giving.js';
@@ -61,7 +61,7 @@ export class NameOperations {
   async symlink(path: Path, target: ByteString, by?: Ids): Promise<Stat> {
     const { client } = this.#parts.remote;
     const at = this.#parts.remote.at(path);
-    const owner = this.#parts.giving.ownerOf(path, by);
+    const owner = this.#parts.giving.ownerOfName(path, by);
     const request = client.symlink(at, target);
     const what: Operation = { op: 'symlink', path: at };
     if (!this.#parts.remote.followsLinks) return this.#create(path, request, what, owner);
@@ -74,7 +74,7 @@ export class NameOperations {
     const { client } = remote;
     const at = remote.at(path);
     const permissions = mode & 0o7777;
-    const owner = this.#parts.giving.ownerOf(path, by);
+    const owner = this.#parts.giving.ownerOfName(path, by);
     const request = client.mkdir(at, { permissions });
     const stat = await this.#create(path, request, { op: 'mkdir', path: at }, owner);
     if ((permissions & MAY_LIST) === MAY_LIST) names.createdEmpty(path);
@@ -240,12 +240,12 @@ export class NameOperations {
     owner: Promise<Owner | null>,
     nlink = 1,
   ): Promise<Stat> {
-    const { remote, names, options } = this.#parts;
+    const { remote, names, giving, options } = this.#parts;
     const at = remote.at(path);
     const [made, stat] = await both(request, remote.look(at));
     if (made.status === 'rejected') throw await this.#notMade(path, made.reason, what);
     const answer = stat.status === 'fulfilled' ? stat.value : await this.#again(path);
-    const given = this.#giveTo(await owner, path, answer);
+    const given = giving.give(path, answer, await owner, (gift) => remote.client.lsetstat(at, gift));
     return statOf(this.#parts, path, names.created(path, given, nlink), options.statTtl);
   }
 
@@ -272,16 +272,6 @@ export class NameOperations {
     if (failure.code === 'EEXIST') kernel?.invalidateEntry(path);
     if (isUnanswered(failure)) freshness.doubt([path]);
     return failure;
-  }
-
-  /** By its name; a link itself, if the server can do that. */
-  #giveTo(owner: Owner | null, path: Path, got: SftpAttributes): SftpAttributes {
-    const { remote, giving } = this.#parts;
-    const { client } = remote;
-    const at = remote.at(path);
-    if (client.has(LSETSTAT)) return giving.give(path, got, owner, (gift) => client.lsetstat(at, gift));
-    if (isSymlink(got.permissions ?? 0)) return got;
-    return giving.give(path, got, owner, (gift) => client.setstat(at, gift));
   }
 
   #again(path: Path): Promise<SftpAttributes> {

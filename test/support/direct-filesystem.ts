@@ -164,6 +164,7 @@ export async function openDirect(
     options: { ...fsOptions(completeOptions(parseOptions([]).given)), ...options },
     identity: { ...nobody, ...identity },
     clock,
+    report: (text) => link.reports.push(text),
   });
   const kernel: KernelCache = {
     invalidateEntry: (at) => forgotten.push(`entry ${at}`),

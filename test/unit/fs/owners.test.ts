@@ -1,5 +1,5 @@
 /** Whose files they are, here and on the server, and whose what programs create becomes. */
-import { chmod, mkdir, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readlink, rmdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ascii, type ByteString } from '../../../src/base/bytes.js';
@@ -7,6 +7,7 @@ import { deferred } from '../../../src/base/deferred.js';
 import { O_EXCL, O_RDWR } from '../../../src/base/mode.js';
 import { everyone, SAME_IDS, swapped, tabled } from '../../../src/fs/id-map.js';
 import { type LocalAccounts, NameMaps } from '../../../src/fs/name-map.js';
+import { EXTENSION_REVISIONS, LSETSTAT } from '../../../src/sftp/constants.js';
 import { openDirect, path } from '../../support/direct-filesystem.js';
 
 const isRoot = process.getuid?.() === 0;
@@ -163,6 +164,29 @@ describe.runIf(isRoot)('a mount that users share', () => {
       expect((await fs.getattr(named(name))).attributes).toMatchObject({ uid: 4242, gid: 2424 });
       await expect.poll(async () => (await stat(join(disk, name))).uid).toBe(4242);
     }
+  });
+
+  it('without lsetstat leaves directories to the login: a link in place of one would be followed', async () => {
+    const extensions = new Set([...EXTENSION_REVISIONS.keys()].filter((name) => name !== LSETSTAT));
+    const { fs, disk, link, after, requests } = await openDirect({}, { givesAway: true }, { extensions });
+    await writeFile(join(disk, 'victim'), 'secret');
+    // Somebody on the server swaps it as soon as it was looked at.
+    after.set('lstat', async () => {
+      const swapped = await rmdir(join(disk, 'd')).catch(() => 'not there');
+      if (swapped === undefined) await symlink('victim', join(disk, 'd'));
+    });
+    await fs.mkdir(path('d'), 0o755, by);
+    after.clear();
+    await fs.mkdir(path('e'), 0o755, by);
+    await fs.symlink(path('l'), ascii('victim'), by);
+    const { handle } = await fs.create(path('f'), O_RDWR | O_EXCL, 0o644, by);
+    await fs.release(handle);
+    await expect.poll(async () => (await stat(join(disk, 'f'))).uid).toBe(4242);
+    expect(await readlink(join(disk, 'd'))).toBe('victim');
+    expect((await stat(join(disk, 'victim'))).uid).toBe(0);
+    expect((await fs.getattr(named('e'))).attributes.uid).toBe(0);
+    expect(requests).not.toContain('setstat');
+    expect(link.reports).toEqual([expect.stringContaining('no lsetstat@openssh.com')]);
   });
 
   it('leaves the group to a set-group-ID directory, and keeps set-user-ID bits that a change of owner takes', async () => {
