@@ -13,7 +13,7 @@ export {
   type MountSettings,
   mount,
 } from './library/mount.js';
-export { list, status, unmount } from './library/mounts.js';
+export { list, status, type UnmountSettings, unmount } from './library/mounts.js';
 export type { Options } from './library/options.js';
 export type { Ask, PersonSettings, Question } from './library/person.js';
 export { connect, type SftpSession } from './library/sftp-session.js';

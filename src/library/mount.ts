@@ -16,9 +16,21 @@ import { unmount } from '../cli/unmount.js';
 import { fromAutossh } from '../config/autossh.js';
 import type { LinkStatus } from '../recovery/session.js';
 import { errorOf, guarded, RemoraError } from './errors.js';
+import { isForced, type UnmountSettings } from './mounts.js';
 import { type Options, readOptions } from './options.js';
 import { listenerOf, type PersonSettings } from './person.js';
 import { type MountServer, serveBeside, serveHere } from './server.js';
+import {
+  FUNCTION,
+  type Kind,
+  mustBeSettings,
+  mustSay,
+  oneOf,
+  RECORD,
+  SIGNAL,
+  TEXT,
+  TEXTS,
+} from './values.js';
 
 /** Milliseconds for a serving process to tell its status. */
 const STATUS_TIMEOUT = 5000;
@@ -43,6 +55,21 @@ export interface MountSettings extends LoginSettings {
   readonly signal?: AbortSignal;
 }
 
+/** What each setting has to be. */
+export const LOGIN_KINDS = {
+  options: RECORD,
+  o: TEXTS,
+  password: TEXT,
+  ask: FUNCTION,
+  log: FUNCTION,
+} satisfies Record<keyof LoginSettings, Kind>;
+
+const MOUNT_KINDS = {
+  ...LOGIN_KINDS,
+  serve: oneOf('child', 'detached', 'in-process'),
+  signal: SIGNAL,
+} satisfies Record<keyof MountSettings, Kind>;
+
 /** Events of a {@link Mount} with their arguments. */
 export interface MountEvents {
   /** The connection is in another state: lost, tried again, back. */
@@ -57,6 +84,9 @@ export interface MountEvents {
  */
 export function mount(source: string, mountpoint: string, settings: MountSettings = {}): Promise<Mount> {
   return guarded(async () => {
+    mustSay('the source', source);
+    mustSay('the mount point', mountpoint);
+    mustBeSettings(MOUNT_KINDS, settings);
     const job = await judge(source, mountpoint, settings);
     const { serve = 'child', signal } = settings;
     const events = new EventEmitter<MountEvents>();
@@ -157,8 +187,9 @@ export class Mount {
    * Sends what was written, unmounts, and resolves when nothing is left; at once when the mount has ended. Rejects
    * with `busy` or `unsent`, and leaves it mounted; with `force` it ends in any case, and `unsent` says what was lost.
    */
-  unmount({ force = false }: { readonly force?: boolean } = {}): Promise<void> {
+  unmount(settings: UnmountSettings = {}): Promise<void> {
     return guarded(async () => {
+      const force = isForced(settings);
       if (this.#isEnded) return;
       this.#server.ref();
       const { mountpoint } = this;

@@ -5,6 +5,7 @@ import { mountedPath } from '../cli/mountpoint.js';
 import { unmount as unmountBy } from '../cli/unmount.js';
 import { findFuseMounts } from '../fuse/mount/mounts.js';
 import { guarded } from './errors.js';
+import { FLAG, mustBeSettings, mustSay } from './values.js';
 
 const { env } = process;
 const userId = () => process.getuid?.() ?? 0;
@@ -18,6 +19,7 @@ export function list(): Promise<readonly ListedMount[]> {
 /** The row of `list` for one mount point. Rejects with `not-mounted`. */
 export function status(mountpoint: string): Promise<ListedMount> {
   return guarded(async () => {
+    mustSay('the mount point', mountpoint);
     const path = await mountedPath(mountpoint, await findFuseMounts());
     const row = (await list()).find((each) => each.mountpoint === path);
     if (row !== undefined) return row;
@@ -25,10 +27,21 @@ export function status(mountpoint: string): Promise<ListedMount> {
   });
 }
 
+export interface UnmountSettings {
+  /** Ends it in any case, and lets whoever waits go. */
+  readonly force?: boolean;
+}
+
+/** @throws OptionError */
+export function isForced(settings: UnmountSettings): boolean {
+  mustBeSettings({ force: FLAG }, settings);
+  return settings.force ?? false;
+}
+
 /** Unmounts as `Mount.unmount` does. Rejects with `not-mounted`, too. */
-export function unmount(
-  mountpoint: string,
-  { force = false }: { readonly force?: boolean } = {},
-): Promise<void> {
-  return guarded(() => unmountBy({ mountpoint, force }, env, userId(), () => {}, null));
+export function unmount(mountpoint: string, settings: UnmountSettings = {}): Promise<void> {
+  return guarded(async () => {
+    mustSay('the mount point', mountpoint);
+    await unmountBy({ mountpoint, force: isForced(settings) }, env, userId(), () => {}, null);
+  });
 }

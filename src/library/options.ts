@@ -3,10 +3,11 @@
  * of a `-o` string, so that ranges, spellings and what is told to the ssh program are those of the command line.
  */
 import { OptionError } from '../config/errors.js';
-import type { Option } from '../config/kinds.js';
+import type { Option, ValueType } from '../config/kinds.js';
 import { nearest } from '../config/nearest.js';
 import { type ParsedOptions, parseOptions } from '../config/parse.js';
 import { type GivenOptions, SCHEMA } from '../config/schema.js';
+import { FLAG, type Kind, mustBe, NUMBER, TEXT, TEXTS } from './values.js';
 
 /** What takes the standard input of the command is not for a program. */
 type OfTheCommand = 'passive' | 'passwordStdin';
@@ -20,9 +21,23 @@ export type Options = { readonly [K in Exclude<keyof GivenOptions, OfTheCommand>
 const ENTRIES: ReadonlyMap<string, Option<unknown>> = new Map(Object.entries(SCHEMA));
 const OF_THE_COMMAND: readonly string[] = ['passive', 'passwordStdin'] satisfies OfTheCommand[];
 
+/** What a program gives for each type of value; a file that may be given several times is one of several. */
+const KINDS: Readonly<Record<ValueType, Kind>> = {
+  flag: FLAG,
+  number: NUMBER,
+  size: NUMBER,
+  time: NUMBER,
+  octal: NUMBER,
+  text: TEXT,
+  choice: TEXT,
+  list: TEXTS,
+  file: TEXT,
+  files: TEXTS,
+};
+
 /**
  * @param words further options in the spelling of `-o`, which win
- * @throws OptionError for a name that is unknown and a value out of its range
+ * @throws OptionError for a name that is unknown and a value of another type or out of its range
  */
 export function readOptions(options: Options, words: readonly string[]): ParsedOptions {
   const parsed = parseOptions([...optionWords(options), ...words]);
@@ -39,7 +54,9 @@ export function optionWords(options: Options): string[] {
       const guess = nearest(key, [...ENTRIES.keys()]);
       throw new OptionError(`unknown option '${key}'${guess === null ? '' : `: did you mean '${guess}'?`}`);
     }
-    return value === undefined || value === null ? [] : spell(option, value);
+    if (value === undefined || value === null) return [];
+    mustBe(`option '${key}'`, option.repeatable === true ? TEXTS : KINDS[option.type], value);
+    return spell(option, value);
   });
 }
 

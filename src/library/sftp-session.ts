@@ -12,9 +12,10 @@ import { openSftp } from '../cli/sftp.js';
 import type { SftpClient } from '../sftp/client.js';
 import { type Connection, connect as connectTo } from '../ssh/connection.js';
 import { guarded } from './errors.js';
-import type { LoginSettings } from './mount.js';
+import { LOGIN_KINDS, type LoginSettings } from './mount.js';
 import { readOptions } from './options.js';
 import { prompterOf } from './person.js';
+import { mustBeSettings, mustSay } from './values.js';
 
 /**
  * Connects to `source`, `[user@]host:[directory]`, and logs in.
@@ -22,6 +23,8 @@ import { prompterOf } from './person.js';
  */
 export function connect(source: string, settings: LoginSettings = {}): Promise<SftpSession> {
   return guarded(async () => {
+    mustSay('the source', source);
+    mustBeSettings(LOGIN_KINDS, settings);
     const { options = {}, o = [], password = null, ...person } = settings;
     const resolved = await resolveTarget(source, readOptions(options, o), processPlace(process.env));
     const { target, options: all } = resolved;
