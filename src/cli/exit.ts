@@ -54,7 +54,10 @@ export const EXIT = {
   'no-helper': { code: 62, meaning: 'fusermount3 is missing (package fuse3)' },
   'helper-failed': { code: 63, meaning: 'fusermount3 refused' },
   'mount-failed': { code: 64, meaning: 'the kernel refused the mount' },
-  'no-driver': { code: 65, meaning: 'fuse-native is missing or cannot be loaded (`driver=libfuse`)' },
+  'no-driver': {
+    code: 65,
+    meaning: 'a driver is missing or cannot be loaded: koffi, or fuse-native (`driver=libfuse`)',
+  },
 
   'not-mounted': { code: 70, meaning: 'nothing of Remora is mounted there' },
   busy: { code: 71, meaning: 'the mount is in use' },

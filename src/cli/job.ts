@@ -5,6 +5,7 @@
 import { printable } from '../base/printable.js';
 import type { Autossh } from '../config/autossh.js';
 import type { ParsedOptions } from '../config/parse.js';
+import { koffi } from '../fuse/koffi.js';
 import { type FuseMount, findFuseMounts } from '../fuse/mount/mounts.js';
 import { checkOthers } from '../fuse/mount/privileges.js';
 import { SystemAccounts } from './accounts.js';
@@ -54,7 +55,7 @@ async function clearPlace(
 
 /**
  * @param tell is told what is found and done, where that is wanted
- * @throws OptionError, or CommandError for a mount point that is none
+ * @throws OptionError, CommandError for a mount point that is none, or MountError where nothing can be mounted
  */
 export async function prepareJob(
   { source, mountpoint: typed, isNamed, parsed, autossh, verbose }: MountWish,
@@ -79,6 +80,8 @@ export async function prepareJob(
   }
   const tables = await readIdTables(options, new SystemAccounts(), process.cwd());
 
+  // Whoever has no driver is told so before anybody is asked anything.
+  koffi();
   await clearPlace(typed, env, uid, say);
   const isMounted = among(await findFuseMounts());
   if (isNamed) await makeMountpoint(typed, say);

@@ -5,7 +5,7 @@
  */
 import { closeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
-import koffi from 'koffi';
+import { koffi } from './koffi.js';
 
 /** A failed call, with the errno's name as `code`. */
 export class LibcError extends Error {
@@ -27,7 +27,7 @@ type Async<Arguments extends unknown[]> = {
 function lazily<F>(declaration: string): () => F {
   let bound: F | null = null;
   return () => {
-    bound ??= koffi.load(null).func(declaration) as F;
+    bound ??= koffi().load(null).func(declaration) as F;
     return bound;
   };
 }
@@ -94,7 +94,7 @@ function inPool<Held extends readonly Buffer[]>(
   return new Promise((resolve, reject) => {
     start(held, (error, result) => {
       // koffi restores the errno of the call in the thread that runs this callback.
-      const errno = koffi.errno();
+      const errno = koffi().errno();
       if (error !== null) reject(error);
       else if (result !== 0) reject(new LibcError(call, errno));
       else resolve(held);
@@ -127,7 +127,7 @@ export async function umount2(target: string, flags: number): Promise<void> {
 export function socketPair(): readonly [number, number] {
   const pair = new Int32Array(2);
   if (libc.socketpair()(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) !== 0) {
-    throw new LibcError('socketpair', koffi.errno());
+    throw new LibcError('socketpair', koffi().errno());
   }
   return [pair[0] ?? -1, pair[1] ?? -1];
 }
@@ -141,11 +141,11 @@ export function sendDatagram(name: Buffer, message: Buffer): void {
   address.writeUInt16LE(AF_UNIX);
   name.copy(address, 2);
   const fd = libc.socket()(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) throw new LibcError('socket', koffi.errno());
+  if (fd < 0) throw new LibcError('socket', koffi().errno());
   try {
     const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
     const sent = libc.sendto()(fd, message, message.length, flags, address, address.length);
-    if (sent < 0) throw new LibcError('sendto', koffi.errno());
+    if (sent < 0) throw new LibcError('sendto', koffi().errno());
   } finally {
     closeSync(fd);
   }
@@ -164,27 +164,27 @@ export interface Watch {
 export function watchReadable(fd: number, onReadable: () => void): Watch {
   // koffi calls back outside of Node's callback scopes, where no promise would go on: an immediate of the same
   // turn is inside one.
-  const handle = koffi.node.poll(fd, { readable: true }, () => setImmediate(onReadable));
+  const handle = koffi().node.poll(fd, { readable: true }, () => setImmediate(onReadable));
   return { stop: () => handle.close() };
 }
 
 /** read(2) of a non-blocking descriptor: how many bytes came, or the errno as a negative number. Never throws. */
 export function readNow(fd: number, buffer: Buffer): number {
   const length = libc.read()(fd, buffer, buffer.length);
-  return length < 0 ? -koffi.errno() : length;
+  return length < 0 ? -koffi().errno() : length;
 }
 
 /** flock(2), exclusive, without waiting: false when somebody else holds the lock. It ends with the open file. */
 export function tryLock(fd: number): boolean {
   if (libc.flock()(fd, LOCK_EX | LOCK_NB) === 0) return true;
-  const error = new LibcError('flock', koffi.errno());
+  const error = new LibcError('flock', koffi().errno());
   if (error.code === 'EAGAIN') return false;
   throw error;
 }
 
 /** Keeps an open descriptor from the programs that this process starts. */
 export function closeOnExec(fd: number): void {
-  if (libc.fcntl()(fd, F_SETFD, 'int', FD_CLOEXEC) !== 0) throw new LibcError('fcntl', koffi.errno());
+  if (libc.fcntl()(fd, F_SETFD, 'int', FD_CLOEXEC) !== 0) throw new LibcError('fcntl', koffi().errno());
 }
 
 /** setsid(2): away from the terminal and from the group of whoever started this process, unless it led one already. */
@@ -219,7 +219,7 @@ const END = 104;
  */
 export function receiveDescriptor(socket: number): number | null {
   const memory = Buffer.alloc(END);
-  const address = BigInt(koffi.address(memory));
+  const address = BigInt(koffi().address(memory));
   memory.writeBigUInt64LE(address + BigInt(IOVEC), MSG_IOV);
   memory.writeBigUInt64LE(1n, MSG_IOV + 8);
   memory.writeBigUInt64LE(address + BigInt(CONTROL), MSG_CONTROL);
@@ -228,7 +228,7 @@ export function receiveDescriptor(socket: number): number | null {
   memory.writeBigUInt64LE(1n, IOVEC + 8);
   const received = Number(libc.recvmsg()(socket, memory, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
   if (received < 0) {
-    const error = new LibcError('recvmsg', koffi.errno());
+    const error = new LibcError('recvmsg', koffi().errno());
     if (error.code === 'EAGAIN') return null;
     throw error;
   }

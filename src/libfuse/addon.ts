@@ -5,8 +5,8 @@
  * in `single-times` is true of one version, which is therefore the only one taken.
  */
 import { createRequire } from 'node:module';
-import koffi from 'koffi';
 import { logger } from '../base/log.js';
+import { koffi } from '../fuse/koffi.js';
 import { MountError } from '../fuse/mount/errors.js';
 
 const log = logger('libfuse');
@@ -80,7 +80,7 @@ function loadOwnLibfuse(require: NodeJS.Require): boolean {
     const near = createRequire(require.resolve('fuse-native'));
     const { lib } = near('fuse-shared-library') as { lib: string };
     const { version } = near('fuse-shared-library-linux/package.json') as { version?: unknown };
-    koffi.load(lib);
+    koffi().load(lib);
     return version === LIBFUSE_VERSION;
   } catch (cause) {
     log('not with its own libfuse: %s', messageOf(cause));

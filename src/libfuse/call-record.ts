@@ -4,9 +4,9 @@
  * all that the record points to stays as it is. From it come what the callbacks lose: names that are not UTF-8, the
  * flags of `create`, the modification time of `utimens`.
  */
-import koffi from 'koffi';
 import { type ByteString, bytesOf, toBuffer } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
+import { koffi } from '../fuse/koffi.js';
 
 /** Offsets within the record, in bytes; every pointer has eight. */
 interface Layout {
@@ -33,15 +33,15 @@ const DIRECT_IO = 1;
 const LINK_MAX = 4097;
 
 /** `fuse_fill_dir_t`: takes one name of a listing. */
-const FILL = koffi.proto(
+const FILL = koffi().proto(
   'int RemoraFillDir(void *buf, const uint8_t *name, const void *stat, int64_t offset)',
 );
 
-const strlen = koffi.load(null).func('size_t strlen(const void *text)') as (text: bigint) => number;
+const strlen = koffi().load(null).func('size_t strlen(const void *text)') as (text: bigint) => number;
 
 /** The memory itself, good for as long as the call waits. */
 function memoryAt(address: bigint, length: number): Buffer {
-  return Buffer.from(koffi.view(address, length));
+  return Buffer.from(koffi().view(address, length));
 }
 
 export class CallRecord {
@@ -108,7 +108,7 @@ export class CallRecord {
   /** Of readdir: adds a name as it is. */
   addName(name: ByteString): void {
     const bytes = Buffer.concat([toBuffer(name), Buffer.alloc(1)]);
-    koffi.call(this.#pointer('filler'), FILL, this.#pointer('buf'), bytes, null, 0);
+    koffi().call(this.#pointer('filler'), FILL, this.#pointer('buf'), bytes, null, 0);
   }
 
   /** Of readlink: answers these bytes; the text that fuse-native gets afterwards goes nowhere. */
@@ -117,7 +117,7 @@ export class CallRecord {
     const memory = memoryAt(this.#pointer('linkname'), bytes.length + 1);
     memory.set(bytes);
     memory[bytes.length] = 0;
-    this.#bytes.writeBigUInt64LE(BigInt(koffi.address(NOWHERE)), this.#layout.linkname);
+    this.#bytes.writeBigUInt64LE(BigInt(koffi().address(NOWHERE)), this.#layout.linkname);
   }
 }
 

@@ -2,7 +2,7 @@
  * The thread in which fuse-native runs libfuse's loop: it ends when the kernel has let go of the mount, which is
  * told in no other way. So it is asked again and again, by a call that costs less than a microsecond.
  */
-import koffi from 'koffi';
+import { koffi } from '../fuse/koffi.js';
 
 /** Milliseconds between two looks. */
 const INTERVAL = 100;
@@ -12,7 +12,7 @@ const PTHREAD = 8;
 
 /** What asks whether a thread has ended; both answer 0 or an errno. */
 function hasEnded(platform: NodeJS.Platform): (thread: bigint) => boolean {
-  const self = koffi.load(null);
+  const self = koffi().load(null);
   if (platform === 'darwin') {
     const kill = self.func('int pthread_kill(uintptr_t thread, int signal)');
     return (thread) => kill(thread, 0) !== 0;

@@ -4,8 +4,8 @@
  * for it, in the memory of the very libfuse that comes with fuse-native, whose layout is known (its debug
  * information tells) and checked.
  */
-import koffi from 'koffi';
 import type { AttributeChanges } from '../fs/operations.js';
+import { koffi } from '../fuse/koffi.js';
 
 /** `fuse_thread_t` of fuse-native: where its `struct fuse *` is. */
 const THREAD_FUSE = 368;
@@ -17,13 +17,13 @@ const FUSE_SIZE = 344;
 const FS_USER_DATA = 368;
 const FS_SIZE = 384;
 
-const at = (address: bigint, size: number): Buffer => Buffer.from(koffi.view(address, size));
+const at = (address: bigint, size: number): Buffer => Buffer.from(koffi().view(address, size));
 
 /** Has libfuse pass single times on; `thread` is the `fuse_thread_t`. Answers whether it was the libfuse we know. */
 export function allowSingleTimes(thread: Buffer): boolean {
   const fuse = at(thread.readBigUInt64LE(THREAD_FUSE), FUSE_SIZE);
   const fs = at(fuse.readBigUInt64LE(FUSE_FS), FS_SIZE);
-  if (fs.readBigUInt64LE(FS_USER_DATA) !== BigInt(koffi.address(thread))) return false;
+  if (fs.readBigUInt64LE(FS_USER_DATA) !== BigInt(koffi().address(thread))) return false;
   fuse.writeInt32LE(1, FUSE_UTIME_OMIT_OK);
   return true;
 }

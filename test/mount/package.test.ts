@@ -2,11 +2,11 @@
  * What others get: the packed package, installed beside nothing but what it needs at run time, used by a plain user. Of
  * the dependencies no script is run, so nothing is compiled.
  */
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Remora } from '../support/remora.js';
-import { must } from '../support/run.js';
+import { must, run } from '../support/run.js';
 import { Scope } from '../support/scope.js';
 import { Sshd } from '../support/sshd.js';
 import { createUser, isRoot } from '../support/user.js';
@@ -83,4 +83,40 @@ it('mounts, by the link that npm makes', async () => {
   const read = await must('cat', [join(mount.directory, 'hello')], user === undefined ? {} : { as: user });
   expect(read).toBe('from the server\n');
   await mount.unmount();
+});
+
+it('says what is missing where koffi has no binary, and does what needs none', async () => {
+  const modules = join(scope.directory, 'without', 'node_modules');
+  await cp(join(installed, '..'), modules, { recursive: true, verbatimSymlinks: true });
+  await rm(join(modules, '@koromix'), { recursive: true });
+  const remora = await Remora.create(scope, undefined, [process.execPath, join(modules, '.bin', 'remora')]);
+  const sentence = /koffi, which every driver needs, has no binary for linux on \w+ here \(npm install .*\)/;
+  const said = expect.stringMatching(new RegExp(`^remora: ${sentence.source}.*\n$`));
+
+  const mountpoint = await remora.mountpoint();
+  for (const options of [[], ['-o', 'driver=libfuse']]) {
+    const mounted = await remora.run(['nowhere.invalid:', mountpoint, ...options]);
+    expect(mounted).toMatchObject({ code: 65, stdout: '', stderr: said });
+  }
+  const { code, stdout } = await remora.run(['doctor']);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/koffi, which every driver needs, has no binary/);
+  expect(stdout).toContain('npm install -g --include=optional remora-fs');
+  for (const command of ['--version', '--help', 'list', 'status']) {
+    expect(await remora.run([command]), command).toMatchObject({ code: 0, stderr: '' });
+  }
+
+  const program = `import { connect, mount } from 'remora-fs';
+    for (const work of [() => mount('nowhere.invalid:', process.argv[1]), () => connect('nowhere.invalid:')]) {
+      await work().catch(({ code, message }) => console.log(code, message));
+    }`;
+  const cwd = join(modules, '..');
+  const library = await run(process.execPath, ['--input-type=module', '-e', program, mountpoint], {
+    cwd,
+    env: remora.environment,
+  });
+  expect(library.stderr).toBe('');
+  const [mounting = '', connecting = ''] = library.stdout.split('\n');
+  expect(mounting).toMatch(new RegExp(`^no-driver ${sentence.source}`));
+  expect(connecting).toMatch(/^resolve /);
 });

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { lstat, open, readFile, stat } from 'node:fs/promises';
 import { release } from 'node:os';
+import { KOFFI_REMEDY, koffi } from '../../fuse/koffi.js';
 import { findHelper } from '../../fuse/mount/helper.js';
 import { findFuseMounts } from '../../fuse/mount/mounts.js';
 import { FUSE_CONF, letsOthersIn, mayMount } from '../../fuse/mount/privileges.js';
@@ -88,12 +89,25 @@ async function versions({ version, env }: Machine): Promise<Found[]> {
   if (major < 20 || (major === 20 && minor < 19)) {
     return [failure(said, 'Node 20.19 or newer is needed', 'nvm install --lts')];
   }
+  if (!hasKoffi()) {
+    const why = `koffi, which every driver needs, has no binary for ${process.platform} on ${process.arch} here`;
+    return [failure(said, why, KOFFI_REMEDY)];
+  }
   const ssh = await sshVersion(env);
   if (ssh === null) {
     const why = 'there is no ssh program: ~/.ssh/config does not count';
     return [warning(said, why, 'sudo apt install openssh-client')];
   }
   return [ok(`${said}, ${ssh}`)];
+}
+
+function hasKoffi(): boolean {
+  try {
+    koffi();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Of the program that is started for `ssh`; null where there is none. */

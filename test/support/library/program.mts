@@ -185,11 +185,11 @@ const SCENES: Record<string, () => Promise<unknown>> = {
 
 /** Mounts from a server that lives on, and is gone without a word; answers the serving process. */
 async function leave(request: string): Promise<never> {
-  const { how, ...settings } = JSON.parse(request) as MountSettings & {
+  const { source, how, ...settings } = JSON.parse(request) as MountSettings & {
     source: string;
     how: 'exit' | 'kill';
   };
-  const mounted = await mount(settings.source, mountpoint, settings);
+  const mounted = await mount(source, mountpoint, settings);
   await new Promise((resolve) => process.stdout.write(JSON.stringify(mounted.pid), resolve));
   if (how === 'kill') process.kill(process.pid, 'SIGKILL');
   process.exit(0);
