@@ -68,7 +68,7 @@ export class Giving {
   async ownerOfName(path: Path, by: Ids | undefined): Promise<Owner | null> {
     const { remote, report } = this.#store;
     if (remote.client.has(LSETSTAT)) return this.ownerOf(path, by);
-    if (this.#store.identity.givesAway && !this.#isLackTold) {
+    if (this.#store.identity.givesAway && by !== undefined && !this.#isLackTold) {
       this.#isLackTold = true;
       report(`directories and links that local users create stay the login's: the server has no ${LSETSTAT}`);
     }

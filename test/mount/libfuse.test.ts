@@ -5,12 +5,13 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { MountNamespace } from '../support/namespace.js';
 import { endProcesses, isAlive, mountAt, waitForUnmount } from '../support/processes.js';
 import { type Mounted, Remora } from '../support/remora.js';
 import { must, run, start, until } from '../support/run.js';
 import { Scope } from '../support/scope.js';
 import { Sshd } from '../support/sshd.js';
-import { createUser, isRoot } from '../support/user.js';
+import { createUser, isRoot, type SystemUser } from '../support/user.js';
 
 /** An npm that runs install scripts may have left it out: then the mount says how it is installed. */
 const NOT_HERE = process.arch !== 'x64';
@@ -158,6 +159,80 @@ describe.skipIf(NOT_HERE).each(USERS)(
     });
   },
 );
+
+describe.skipIf(NOT_HERE || !isRoot)('driver=libfuse, who is let in', () => {
+  let scope: Scope;
+  let owner: SystemUser;
+  let stranger: SystemUser;
+
+  beforeAll(async () => {
+    scope = await Scope.open('libfuse-others');
+    owner = await createUser(scope);
+    stranger = await createUser(scope);
+  });
+  afterAll(async () => {
+    await scope?.close();
+  });
+
+  /** Who can read a file and list its directory, on a mount of `owner`'s where fusermount lets others in. */
+  async function readers(option: string): Promise<readonly string[]> {
+    const disk = await scope.makeDirectory(`disk-${option}`, owner);
+    await writeFile(join(disk, 'hello'), 'hello\n', { mode: 0o644 });
+    const sshd = await Sshd.start(scope, { user: owner.name });
+    const remora = await Remora.create(scope, owner);
+    const mountpoint = await remora.mountpoint();
+    const configuration = join(scope.directory, 'fuse.conf');
+    await writeFile(configuration, 'user_allow_other\n', { mode: 0o644 });
+    const space = await MountNamespace.open(scope);
+    const bound = await space.run('mount', ['--bind', configuration, '/etc/fuse.conf']);
+    expect(bound.stderr).toBe('');
+
+    const command = (...args: readonly string[]) => {
+      const [node, main] = remora.program;
+      return space.run(node, [main, ...args], { as: owner, env: remora.environment, timeout: 30_000 });
+    };
+    const source = `${owner.name}@${sshd.host}:${disk}`;
+    const login = await remora.login(sshd);
+    try {
+      const mounted = await command(source, mountpoint, ...login, '-o', `driver=libfuse,${option}`);
+      expect(mounted).toMatchObject({ code: 0, stderr: '' });
+      const people = { owner, root: undefined, stranger };
+      const tries = Object.entries(people).map(async ([who, as]) => {
+        const script = 'cat "$1/hello"; ls "$1"';
+        const { stdout } = await space.run('sh', ['-c', script, 'sh', mountpoint], { as });
+        return stdout === 'hello\nhello\n' ? who : stdout;
+      });
+      return (await Promise.all(tries)).filter((who) => who !== '');
+    } finally {
+      expect(await command('unmount', '--force', mountpoint)).toMatchObject({ code: 0 });
+    }
+  }
+
+  it('the one who mounts and root, with allow_root', async () => {
+    expect(await readers('allow_root')).toEqual(['owner', 'root']);
+  });
+
+  it('everybody, with allow_other', async () => {
+    expect(await readers('allow_other')).toEqual(['owner', 'root', 'stranger']);
+  });
+
+  it('nobody else, with neither', async () => {
+    expect(await readers('noatime')).toEqual(['owner']);
+  });
+
+  it('does not know who makes a file: it stays the login’s', async () => {
+    const disk = await scope.makeDirectory('disk-given');
+    const sshd = await Sshd.start(scope);
+    const remora = await Remora.create(scope);
+    const mounted = await remora.mount(sshd, disk, { options: ['driver=libfuse,allow_other'] });
+    await must('sh', ['-c', 'cd "$1"; touch f; mkdir d; ln -s f l', 'sh', mounted.directory], {
+      as: stranger,
+    });
+    const owners = await must('stat', ['-c', '%u', 'f', 'd', 'l'], { cwd: disk });
+    expect(owners).toBe('0\n0\n0\n');
+    await mounted.unmount();
+  });
+});
 
 /** Opens a file, waits for a word, reads, and tells how that went. */
 const STUCK = `
