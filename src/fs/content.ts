@@ -18,7 +18,7 @@ import type { Lane, Lanes } from './lanes.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { ReadResult } from './operations.js';
 import type { FsOptions } from './options.js';
-import type { Remote } from './remote.js';
+import { isUnanswered, type Remote } from './remote.js';
 
 const log = logger('read');
 
@@ -210,17 +210,23 @@ export class Content {
     const { maxRead } = this.#remote.client.limits;
     const length = targets.reduce((sum, target) => sum + target.length, 0);
     let got = 0;
+    let wasLost = false;
     for (;;) {
       const reader = file.node.reader(file);
       if (reader === null) throw new FsError('EBADF', 'closed while it was read ahead');
-      const lane = this.#lanes.best(reader);
+      // Another lane may be as silent as the one that was lost, and would be waited for anew.
+      const lane = wasLost ? reader.home : this.#lanes.best(reader);
       const wanted = Math.min(length - got, maxRead);
       try {
         const count = await this.#ask(lane, offset + got, stretch(targets, got, wanted), wanted);
         got += count;
         if (count === 0 || got === length || offset + got >= size) return got;
       } catch (error) {
-        if (this.#lanes.isLost(reader, lane) || !file.node.handles.has(reader)) continue;
+        const isLost = this.#lanes.isLost(reader, lane);
+        wasLost ||= isLost;
+        // Who has waited for the server in vain does not begin anew through the handle of another.
+        const isClosed = !file.node.handles.has(reader) && !(error instanceof FsError && isUnanswered(error));
+        if (isLost || isClosed) continue;
         const path = file.node.path === null ? null : this.#remote.at(file.node.path);
         throw await this.#remote.failure(error, { op: 'read', path });
       }

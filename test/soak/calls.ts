@@ -2,7 +2,7 @@
  * The system calls of a worker: one after the other, timed, and judged by their errno. What a fault may cause is
  * an answer that the worker has to live with; any other errno that its model does not expect is a false error.
  */
-import { appendFileSync, openSync, writeSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 
 /** What the loss of a server may answer; everything else has to be what a local filesystem would say. */
@@ -62,19 +62,38 @@ export class Calls {
     this.#current = openSync(current, 'w');
   }
 
-  /** Makes one call. An errno in `expected` is an answer like success; others are reported as failed. */
-  attempt<T>(call: string, path: string, since: number, make: () => T, expected: Expected = NONE): Answer<T> {
+  /**
+   * Makes one call, or, each by `step`, the several of which a thing that programs do consists: then the longest of
+   * these counts, since each may wait for an outage of its own. An errno in `expected` is an answer like success; others are reported as failed.
+   */
+  attempt<T>(
+    call: string,
+    path: string,
+    since: number,
+    make: (step: Step) => T,
+    expected: Expected = NONE,
+  ): Answer<T> {
     const begin = Date.now();
     const line = `${begin} ${call} ${path}`.padEnd(CURRENT).slice(0, CURRENT);
     writeSync(this.#current, `${line}\n`, 0);
+    const steps: number[] = [];
+    const step: Step = (make) => {
+      const started = performance.now();
+      try {
+        return make();
+      } finally {
+        steps.push(performance.now() - started);
+      }
+    };
     const started = performance.now();
     let answer: Answer<T>;
     try {
-      answer = { errno: null, value: make() };
+      answer = { errno: null, value: make(step) };
     } catch (error) {
       answer = { errno: errnoOf(error) };
     }
-    const milliseconds = Math.round(performance.now() - started);
+    if (steps.length === 0) steps.push(performance.now() - started);
+    const milliseconds = Math.round(Math.max(...steps));
     this.#counts.set(call, (this.#counts.get(call) ?? 0) + 1);
     if (milliseconds > this.#longest.milliseconds) this.#longest = { call: `${call} ${path}`, milliseconds };
     if (answer.errno !== null && !expected(answer.errno)) {
@@ -111,6 +130,28 @@ export class Calls {
 
   #say(report: Report): void {
     appendFileSync(this.#report, `${JSON.stringify(report)}\n`);
+  }
+}
+
+/** Makes one system call of several. */
+export type Step = <T>(make: () => T) => T;
+
+/** Bytes of one read(2) of a whole file. */
+const PIECE = 131_072;
+
+/** A whole file, as programs read it. */
+export function readWhole(path: string, step: Step): Buffer {
+  const fd = step(() => openSync(path, 'r'));
+  try {
+    const parts: Buffer[] = [];
+    for (;;) {
+      const piece = Buffer.alloc(PIECE);
+      const length = step(() => readSync(fd, piece));
+      if (length === 0) return Buffer.concat(parts);
+      parts.push(piece.subarray(0, length));
+    }
+  } finally {
+    step(() => closeSync(fd));
   }
 }
 

@@ -2,18 +2,9 @@
  * Appends to logs with O_APPEND. A log is one stream, so whatever was written is at its place or nowhere, and what
  * is confirmed is a length. After a failure the log is opened again, cut to what was confirmed, and goes on.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Answer } from '../calls.js';
+import { type Answer, readWhole, type Step } from '../calls.js';
 import { type Claim, contradiction, type Part, stream } from '../claims.js';
 import { type Place, Remover, type Worker } from './worker.js';
 
@@ -135,7 +126,9 @@ export class Appender implements Worker {
   }
 
   #verify(): void {
-    const read = this.#attempt('read', () => readFileSync(join(this.#place.directory, `log-${this.#log}`)));
+    const read = this.#attempt('read', (step) =>
+      readWhole(join(this.#place.directory, `log-${this.#log}`), step),
+    );
     if (read.errno !== null) return;
     const claim = this.#claim(this.#log, this.#confirmed, this.#attempted);
     const wrong = contradiction(claim, { is: 'file', bytes: read.value });
@@ -155,7 +148,7 @@ export class Appender implements Worker {
     this.#remover.add(`log-${oldest}`);
   }
 
-  #attempt<T>(call: string, make: () => T): Answer<T> {
+  #attempt<T>(call: string, make: (step: Step) => T): Answer<T> {
     return this.#place.calls.attempt(call, `log-${this.#log}`, this.#since, make);
   }
 }

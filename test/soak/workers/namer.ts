@@ -7,9 +7,8 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
+  opendirSync,
   openSync,
-  readdirSync,
-  readFileSync,
   readlinkSync,
   renameSync,
   rmdirSync,
@@ -19,7 +18,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { FULL, OUTAGE } from '../calls.js';
+import { FULL, OUTAGE, readWhole, type Step } from '../calls.js';
 import type { Claim } from '../claims.js';
 import { appearance, described, type Operation, Worlds } from '../worlds.js';
 import type { Place, Worker } from './worker.js';
@@ -114,7 +113,7 @@ export class Namer implements Worker {
       operation.op,
       described(operation).slice(operation.op.length + 1),
       Date.now(),
-      () => this.#call(operation),
+      (step) => this.#call(operation, step),
       // What is no fault is judged by the worlds.
       (errno) => !uncertain(errno),
     );
@@ -127,7 +126,7 @@ export class Namer implements Worker {
     if (wrong !== null) this.#place.calls.wrong(wrong);
   }
 
-  #call(operation: Operation): string {
+  #call(operation: Operation, step: Step): string {
     const at = (path: string) => join(this.#place.directory, path);
     switch (operation.op) {
       case 'mkdir':
@@ -140,10 +139,10 @@ export class Namer implements Worker {
         unlinkSync(at(operation.path));
         return '';
       case 'create':
-        closeSync(openSync(at(operation.path), 'wx', 0o644));
+        create(at(operation.path), step);
         return '';
       case 'fill':
-        fill(at(operation.path), operation.text);
+        fill(at(operation.path), operation.text, step);
         return '';
       case 'symlink':
         symlinkSync(operation.target, at(operation.path));
@@ -155,28 +154,48 @@ export class Namer implements Worker {
         renameSync(at(operation.from), at(operation.to));
         return '';
       case 'list':
-        return readdirSync(at(operation.path)).sort().join(' ');
+        return list(at(operation.path), step).sort().join(' ');
       case 'look':
-        return look(at(operation.path));
+        return look(at(operation.path), step);
     }
   }
 }
 
+function create(path: string, step: Step): void {
+  const fd = step(() => openSync(path, 'wx', 0o644));
+  step(() => closeSync(fd));
+}
+
 /** Overwrites in place: every text has the same length. */
-function fill(path: string, text: string): void {
-  const fd = openSync(path, 'r+');
+function fill(path: string, text: string, step: Step): void {
+  const fd = step(() => openSync(path, 'r+'));
   try {
-    writeSync(fd, text);
+    step(() => writeSync(fd, text));
   } finally {
-    closeSync(fd);
+    step(() => closeSync(fd));
   }
 }
 
-function look(path: string): string {
-  const found = lstat(path);
+function list(path: string, step: Step): string[] {
+  const directory = step(() => opendirSync(path));
+  try {
+    const names: string[] = [];
+    for (;;) {
+      const entry = step(() => directory.readSync());
+      if (entry === null) return names;
+      names.push(entry.name);
+    }
+  } finally {
+    step(() => directory.closeSync());
+  }
+}
+
+function look(path: string, step: Step): string {
+  const found = step(() => lstat(path));
   if (found === null) return 'absent';
   if (found.isDirectory()) return 'directory';
-  return found.isSymbolicLink() ? `link ${readlinkSync(path)}` : `file ${readFileSync(path, 'latin1')}`;
+  if (found.isSymbolicLink()) return `link ${step(() => readlinkSync(path))}`;
+  return `file ${readWhole(path, step).toString('latin1')}`;
 }
 
 /** Null where nothing is, whatever the reason. */

@@ -3,9 +3,9 @@
  * write has a stream of its own. What a block may hold is what was confirmed last and everything written since: an
  * older write that comes late, or a newer one that is missing, is a block with bytes of none of them.
  */
-import { closeSync, constants, fsyncSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Answer } from '../calls.js';
+import { type Answer, readWhole, type Step } from '../calls.js';
 import { type Claim, contradiction, firstWrong, type Part, stream } from '../claims.js';
 import type { Place, Worker } from './worker.js';
 
@@ -154,14 +154,14 @@ export class Overwriter implements Worker {
 
   #verify(): void {
     if (this.#blocks === null) return;
-    const read = this.#attempt('read', () => readFileSync(this.#path()));
+    const read = this.#attempt('read', (step) => readWhole(this.#path(), step));
     if (read.errno !== null) return;
     const wrong = contradiction(this.#claim(this.#blocks), { is: 'file', bytes: read.value });
     if (wrong !== null) this.#place.calls.wrong(`read back: ${wrong}`);
     this.#place.calls.verified(read.value.length);
   }
 
-  #attempt<T>(call: string, make: () => T): Answer<T> {
+  #attempt<T>(call: string, make: (step: Step) => T): Answer<T> {
     return this.#place.calls.attempt(call, this.#name, this.#since, make);
   }
 }

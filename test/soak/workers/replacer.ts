@@ -3,9 +3,9 @@
  * then renamed over. A file whose last write is not confirmed may hold anything of what it held and what it was to
  * hold; one that was renamed over holds the one or the other, whole.
  */
-import { closeSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, openSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Answer } from '../calls.js';
+import { type Answer, readWhole, type Step } from '../calls.js';
 import { type Claim, contradiction, exactly, stream } from '../claims.js';
 import type { Place, Worker } from './worker.js';
 
@@ -113,7 +113,7 @@ export class Replacer implements Worker {
     const read = this.#attempt(
       'read',
       name,
-      () => readFileSync(join(this.#place.directory, name)),
+      (step) => readWhole(join(this.#place.directory, name), step),
       (errno) => absent && errno === 'ENOENT',
     );
     if (read.errno !== null) return;
@@ -123,7 +123,12 @@ export class Replacer implements Worker {
     this.#place.calls.verified(read.value.length);
   }
 
-  #attempt<T>(call: string, name: string, make: () => T, expected?: (errno: string) => boolean): Answer<T> {
+  #attempt<T>(
+    call: string,
+    name: string,
+    make: (step: Step) => T,
+    expected?: (errno: string) => boolean,
+  ): Answer<T> {
     return this.#place.calls.attempt(call, name, this.#since, make, expected);
   }
 }

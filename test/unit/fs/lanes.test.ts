@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readFile, rename, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
 import type { FileSystem } from '../../../src/fs/filesystem.js';
+import { ConnectionLostError } from '../../../src/sftp/errors.js';
 import { NOT_PAGES, openDirect, path } from '../../support/direct-filesystem.js';
 
 const KIB = 1024;
@@ -247,6 +248,29 @@ describe('data that has to wait', () => {
       release();
     }
     await fs.release(second.handle);
+  });
+
+  it('is not waited for on one silent lane after the other: what a lost one was asked, the home lane is', async () => {
+    const { fs, disk, further, requests, beforeLane, laneRequests } = await direct(2);
+    await writeFile(join(disk, 'f'), '');
+    await truncate(join(disk, 'f'), 96 * MIB);
+    const { handle } = await fs.open(path('f'), O_RDONLY);
+    await readWhole(fs, handle, 0, 2 * MIB);
+    await expect.poll(() => count(laneRequests, 'fstat')).toBe(2);
+    await expect.poll(() => fs.status().inFlight).toBe(0);
+    // Neither answers any more; the first that is asked is given up.
+    beforeLane.set('read', async () => {
+      const asked = further.find(({ state }) => state === 'open');
+      asked?.end();
+      throw new ConnectionLostError('silent');
+    });
+    [requests.length, laneRequests.length] = [0, 0];
+    const { parts, release } = await fs.read(handle, 90 * MIB, 1);
+    expect(parts[0]?.length).toBe(1);
+    release();
+    expect([count(laneRequests, 'read'), count(requests, 'read')]).toEqual([1, 1]);
+    beforeLane.clear();
+    await fs.release(handle);
   });
 
   it('arrives whole where a READ may be shorter than a block', async () => {

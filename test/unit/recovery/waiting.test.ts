@@ -142,6 +142,21 @@ describe('a call while the server cannot be reached', () => {
     await direct.fs.release(handle);
   });
 
+  it('that shares what another began to fetch waits no longer than its time, should that one have closed', async () => {
+    const direct = await offline();
+    const { fs } = direct;
+    const first = await fs.open(path('file'), O_RDONLY);
+    const second = await fs.open(path('file'), O_RDONLY);
+    direct.link.session.drop('lost');
+    const early = watch(fs.read(first.handle, 0, 7));
+    await pass(direct, 30_000);
+    const late = watch(fs.read(second.handle, 0, 7));
+    await fs.release(first.handle);
+    await pass(direct, 59_500);
+    expect([early.outcome, late.outcome]).toEqual(['ETIMEDOUT', 'ETIMEDOUT']);
+    await fs.release(second.handle);
+  });
+
   it('that would empty an open file waits no longer than others, and the file is what it was', async () => {
     const direct = await offline();
     const { handle } = await direct.fs.open(path('file'), O_RDONLY);
