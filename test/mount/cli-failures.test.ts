@@ -385,7 +385,7 @@ describe.runIf(isRoot)('this machine', () => {
       env: { ...actor.environment, NODE: node, MAIN: main },
     });
     expect(stderr).toBe('');
-    expect(stdout).toMatch(/ serving .* mount {2,}\d+\n/);
+    expect(stdout).toMatch(/ serving .* direct {2,}\d+\n/);
   });
 });
 

@@ -153,7 +153,7 @@ describe('list', () => {
       source: world.source,
       mountpoint: mount.directory,
       pid: mount.pid,
-      driver: isRoot ? 'mount' : 'fusermount3',
+      driver: 'direct',
     });
     await mount.unmount();
     expect((await world.remora.run(['list'])).stdout).not.toContain(mount.directory);

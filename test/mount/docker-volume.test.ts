@@ -144,6 +144,11 @@ it('mounts again for the next container what a killed serving process has left',
   await driver('Mount', { Name: 'dead', ID: 'one' });
   const [{ pid } = { pid: 0 }] = await remora.statuses();
   await endProcesses([pid], 'SIGKILL');
+  // Its last threads may hold the mount for a moment.
+  await until('the mount to be dead', async () => {
+    const { Volume } = (await driver('Get', { Name: 'dead' })).body;
+    return JSON.stringify(Volume).includes('"not mounted"');
+  });
   expect((await driver('Mount', { Name: 'dead', ID: 'two' })).status).toBe(200);
   await must('ls', [join(volumes, 'dead')]);
   for (const ID of ['one', 'two']) expect(await driver('Unmount', { Name: 'dead', ID })).toEqual(done);
