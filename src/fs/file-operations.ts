@@ -58,7 +58,8 @@ export class FileOperations {
     const { node } = file;
     mustBeWritable(options);
     // Nothing is awaited before `data` is copied: its memory is the driver's again when this call yields.
-    if (file.failure !== null) return this.#refuse(file, file.failure);
+    const goesOn = file.tookTo === offset;
+    if (file.failure !== null) return this.#refuse(file, file.failure, goesOn);
     const room = writes.roomWhileDown();
     if (room !== null) {
       const own = Buffer.from(data);
@@ -74,6 +75,7 @@ export class FileOperations {
     node.size = Math.max(node.size, end);
     node.writes += 1;
     file.wrote = true;
+    file.tookTo = offset + data.length;
     if (node.path !== null) {
       names.outdated(node.path);
       if (position !== offset) kernel?.invalidateData(node.path);
@@ -81,7 +83,7 @@ export class FileOperations {
     const taken = writes.write(file, position, data);
     if (options.syncWrites || file.sync) {
       await this.settle(file);
-      await this.#tellFailure(file);
+      if (file.failure !== null) return this.#refuse(file, file.failure, goesOn);
     }
     await taken;
     return data.length;
@@ -292,8 +294,14 @@ export class FileOperations {
     if (file.failure !== null) await this.#refuse(file, file.failure);
   }
 
-  async #refuse(file: OpenFile, failure: FsError): Promise<never> {
+  /**
+   * The kernel cuts a long write(2) into parts of any length, and when one behind the first is refused, it answers how
+   * much the others came to: so a failure told to a write that `goesOn` where the last one ended is told once more.
+   */
+  async #refuse(file: OpenFile, failure: FsError, goesOn = false): Promise<never> {
     await this.settle(file);
+    file.tookTo = null;
+    if (goesOn) throw new FsError(failure.code, failure.message, { cause: failure });
     return file.takeFailure(failure);
   }
 }

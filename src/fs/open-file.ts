@@ -166,6 +166,8 @@ export class OpenFile {
   readAhead: ReadAheadState = READ_AHEAD_START;
   /** The error of a delayed write that this handle has not been told yet. */
   failure: FsError | null = null;
+  /** Where the last write that was taken ended; null when one was refused since. */
+  tookTo: number | null = null;
   /** Has anything been written through this handle since its last flush? */
   wrote = false;
 

@@ -193,6 +193,23 @@ describe.runIf(isRoot)('as root', () => {
 
   compareErrno('other filesystems', CASES, { furnish });
 
+  it('full: a long write that is cut short is told by the next call: ENOSPC', async () => {
+    const disk = await scope.makeDirectory('cut');
+    await SmallDisk.mount(scope, disk, 'size=1m');
+    const remora = await Remora.create(scope);
+    const mount = await remora.mount(await Sshd.start(scope, { sftp: 'external' }), disk);
+    const cut: ErrnoCase = [
+      'a write that is cut short',
+      'ENOSPC',
+      `
+def cut(fd):
+    assert os.write(fd, bytes(64 << 20)) < 64 << 20
+first(r + '/f', cut)`,
+    ];
+    expect(await endings(scope, mount.directory, [cut])).toEqual({ [cut[0]]: 'ENOSPC' });
+    await mount.unmount();
+  });
+
   it('full: a memory map is told by msync, fsync or close: ENOSPC', async () => {
     const disk = await scope.makeDirectory('disk');
     await mkdir(join(disk, 'small'));

@@ -133,10 +133,30 @@ describe('a refused write', () => {
     before.set('write', NO_SPACE);
     await fs.write(handle, 0, Buffer.alloc(300_000), NOT_PAGES);
     await expect.poll(() => fs.status().dirtyBytes).toBeLessThan(300_000);
-    await expect(fs.write(handle, 300_000, Buffer.from('x'), NOT_PAGES)).rejects.toMatchObject({
+    await expect(fs.write(handle, 0, Buffer.from('x'), NOT_PAGES)).rejects.toMatchObject({
       code: 'ENOSPC',
     });
     before.clear();
+    await fs.flush(handle);
+    await fs.release(handle);
+  });
+
+  it.each([
+    ['buffered', false],
+    ['sent at once', true],
+  ])('is told twice where it goes on where the last one ended, %s', async (_how, syncWrites) => {
+    const { fs, before } = await openDirect({ syncWrites });
+    const { handle } = await fs.create(path('f'), O_WRONLY, 0o644);
+    const part = Buffer.alloc(131_072);
+    if (!syncWrites) before.set('write', NO_SPACE);
+    await fs.write(handle, 0, part, NOT_PAGES);
+    before.set('write', NO_SPACE);
+    await expect.poll(() => fs.status().dirtyBytes).toBe(0);
+    const full = { code: 'ENOSPC' };
+    await expect(fs.write(handle, part.length, part, NOT_PAGES)).rejects.toMatchObject(full);
+    await expect(fs.write(handle, part.length, part, NOT_PAGES)).rejects.toMatchObject(full);
+    before.clear();
+    await fs.write(handle, part.length, part, NOT_PAGES);
     await fs.flush(handle);
     await fs.release(handle);
   });
