@@ -6,6 +6,7 @@
 import { encodeText } from '../base/bytes.js';
 import { deferred } from '../base/deferred.js';
 import { logger } from '../base/log.js';
+import { ROOT } from '../base/path.js';
 import { DelayedFileSystem, type Served } from '../fs/delayed.js';
 import type { Unsent } from '../fs/open-file.js';
 import { MountError } from '../fuse/mount/errors.js';
@@ -148,6 +149,8 @@ export class MountSession {
     const filesystem = options.delayConnect
       ? new DelayedFileSystem(() => this.#server.firstUse())
       : await this.#server.connect(this.#prompter);
+    // From now on something is known of the root: it is told even when the server does not answer.
+    if (!options.delayConnect) filesystem.getattr({ path: ROOT, handle: null }).catch(() => undefined);
     const uid = process.getuid?.() ?? 0;
     const directory = runtimeDirectory(process.env, uid);
     await ensurePrivateDirectory(directory, uid);

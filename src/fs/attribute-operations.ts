@@ -1,4 +1,5 @@
 /** lookup, getattr, setattr, access, statfs: what is true of a name or an open file. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { FsError } from '../base/errno.js';
 import { isRegular, isSymlink } from '../base/mode.js';
 import { type Path, ROOT } from '../base/path.js';
@@ -14,6 +15,8 @@ import { changedThrough, missing, mustBeWritable, type Parts, statOf } from './p
 
 const X_OK = 1;
 const W_OK = 2;
+/** A server that says nothing of the root for so long, in milliseconds, is not waited for. */
+const ROOT_PATIENCE = 1000;
 
 export class AttributeOperations {
   readonly #parts: Parts;
@@ -60,7 +63,7 @@ export class AttributeOperations {
       if (settled !== null && isNamed) return statOf(this.#parts, path, settled, options.statTtl);
     }
     if (path === null) return this.#statNameless(file);
-    const attributes = await this.#find(path);
+    const attributes = path === ROOT ? await this.#findRoot() : await this.#find(path);
     // Another machine took the name; whoever has the file open still gets its attributes.
     if (attributes === null && file !== undefined) return this.#statNameless(file);
     if (attributes === null) throw new FsError('ENOENT');
@@ -130,6 +133,22 @@ export class AttributeOperations {
   async #find(path: Path): Promise<Attributes | null> {
     const known = this.#recall(path);
     return known === undefined ? this.#parts.names.ask(path) : known.value;
+  }
+
+  /**
+   * The mounted directory can be looked at whatever the server does: a listing of the directory that holds the mount
+   * point must not hang with it, and a server that shares that directory may be the one who lists it, for us.
+   */
+  async #findRoot(): Promise<Attributes | null> {
+    const asked = this.#find(ROOT);
+    const last = this.#parts.names.last(ROOT);
+    if (last === null) return asked;
+    const tired = new AbortController();
+    try {
+      return await Promise.race([asked, delay(ROOT_PATIENCE, last, { signal: tired.signal })]);
+    } finally {
+      tired.abort();
+    }
   }
 
   #fileOf({ path, handle }: Target): OpenFile | undefined {

@@ -240,9 +240,14 @@ export class Namespace {
     return this.#links.count(path) ?? this.#peek(path)?.attributes?.nlink ?? 1;
   }
 
+  /** The attributes that were known last, trusted or not; null for none. */
+  last(path: Path): Attributes | null {
+    return this.#peek(path)?.attributes ?? null;
+  }
+
   /** st_size as it was last known, 0 if it is not. */
   sizeOf(path: Path): number {
-    return this.#peek(path)?.attributes?.size ?? 0;
+    return this.last(path)?.size ?? 0;
   }
 
   /** Nothing is known of `path` any more, not even whether it exists. */
