@@ -1,7 +1,7 @@
 /**
  * How long things took, counted into a few fixed buckets: cheap enough for every call, small enough to keep one for
  * each kind of call, and what is asked of it (a median, a 99th percentile, a graph over time) is told from the
- * counts alone. What a bucket holds is taken to be spread evenly over it.
+ * counts alone. What a bucket holds is taken to be spread evenly over it: one duration stands in the middle.
  */
 
 /** Upper bounds in milliseconds, each included; one more bucket holds what took longer. */
@@ -59,13 +59,14 @@ export class Histogram {
 export function quantile(buckets: readonly number[], q: number): number | null {
   const total = buckets.reduce((sum, count) => sum + count, 0);
   if (total === 0) return null;
-  let left = q * total;
+  // The quantile is one of the durations, counted from the shortest.
+  let rank = Math.max(1, Math.ceil(q * total));
   for (const [bucket, count] of buckets.entries()) {
     const low = BOUNDS[bucket - 1] ?? 0;
     // Nothing bounds the last bucket: all that is known is that it took longer.
     const high = BOUNDS[bucket] ?? low;
-    if (count > 0 && left <= count) return low + (high - low) * (left / count);
-    left -= count;
+    if (rank <= count) return low + (high - low) * ((rank - 0.5) / count);
+    rank -= count;
   }
   return BOUNDS.at(-1) ?? null;
 }
