@@ -4,7 +4,7 @@
  * mount needs no subcommand. A host that is called like a subcommand is no problem, since a source always has a colon.
  */
 import { Argument, Command, CommanderError, Option } from 'commander';
-import { COMMANDS, type CommandName, type Command as CommandRow, spellings } from './commands.js';
+import { COMMANDS, type CommandName, type Command as CommandRow, type Shell, spellings } from './commands.js';
 import { CommandError } from './exit.js';
 import { commandHelp, HELP } from './help.js';
 
@@ -74,7 +74,7 @@ export type Arguments =
   | { readonly command: 'log'; readonly mountpoint: string; readonly follow: boolean }
   | { readonly command: 'reconnect'; readonly mountpoint: string }
   | { readonly command: 'demo' }
-  | { readonly command: 'completion'; readonly shell: string }
+  | { readonly command: 'completion'; readonly shell: Shell }
   /** Of the scripts that `completion` prints. */
   | { readonly command: 'complete'; readonly words: readonly string[] }
   /** Text that was asked for: help or the version. */
@@ -131,9 +131,9 @@ function declare(program: Command, name: CommandName): Command {
     .command(name, { isDefault: name === 'mount' })
     .aliases(row.aliases ?? [])
     .configureHelp({ formatHelp: () => commandHelp(name) });
-  for (const { syntax, choices } of row.operands) {
+  for (const { syntax, place } of row.operands) {
     const argument = new Argument(syntax);
-    command.addArgument(choices === undefined ? argument : argument.choices([...choices]));
+    command.addArgument(typeof place === 'string' ? argument : argument.choices([...place]));
   }
   for (const flag of row.flags) {
     const syntax = spellings(flag).join(', ') + (flag.place === undefined ? '' : ' <value>');
@@ -232,7 +232,7 @@ export function parseArguments(argv: readonly string[], version: string): Argume
   add('demo').action(() => {
     parsed = { command: 'demo' };
   });
-  add('completion').action((shell: string) => {
+  add('completion').action((shell: Shell) => {
     parsed = { command: 'completion', shell };
   });
 

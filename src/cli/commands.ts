@@ -16,15 +16,14 @@ export type Place =
   | 'host'
   /** Words of `-o`. */
   | 'options'
-  | 'shell'
-  | 'anything';
+  | 'anything'
+  /** One of these words. */
+  | readonly string[];
 
 export interface Operand {
   /** As commander has it: `<needed>` or `[optional]`. */
   readonly syntax: string;
   readonly place: Place;
-  /** All that it can be. */
-  readonly choices?: readonly string[];
 }
 
 export interface Flag {
@@ -47,6 +46,10 @@ export interface Command {
   /** Paragraphs for the command's own help and for the manual. */
   readonly text: readonly string[];
 }
+
+/** The shells that complete. */
+const SHELLS = ['bash', 'zsh', 'fish'] as const;
+export type Shell = (typeof SHELLS)[number];
 
 const JSON_FLAG: Flag = { syntax: '--json', help: 'print JSON, for programs' };
 
@@ -184,7 +187,7 @@ export const COMMANDS = {
     ],
   },
   system: {
-    operands: [{ syntax: '<action>', place: 'anything', choices: ['install', 'remove'] }],
+    operands: [{ syntax: '<action>', place: ['install', 'remove'] }],
     flags: [{ syntax: '--root <directory>', help: 'what stands for /, for packagers', place: 'directory' }],
     usage: [['system install|remove [--root <directory>]', 'make mount(8) and fstab know Remora']],
     text: [
@@ -198,7 +201,7 @@ export const COMMANDS = {
     text: ['Starts a small SFTP server on the loopback address, mounts it, and leaves nothing behind.'],
   },
   completion: {
-    operands: [{ syntax: '<shell>', place: 'shell' }],
+    operands: [{ syntax: '<shell>', place: SHELLS }],
     flags: [],
     usage: [['completion bash|zsh|fish', 'what makes a shell complete all this']],
     text: [

@@ -6,19 +6,16 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { allMounts } from '../../config/file.js';
 import { findFuseMounts } from '../../fuse/mount/mounts.js';
+import type { Shell } from '../commands.js';
 import { isRemora } from '../discover.js';
-import { CommandError } from '../exit.js';
 import { readConfiguration } from '../named.js';
 import { knownHosts } from './hosts.js';
 import { type Completion, complete, type Sources } from './words.js';
 
-const FILES: Readonly<Record<string, string>> = { bash: 'remora.bash', zsh: '_remora', fish: 'remora.fish' };
+const FILES: Readonly<Record<Shell, string>> = { bash: 'remora.bash', zsh: '_remora', fish: 'remora.fish' };
 
-export function completionScript(shell: string): string {
-  const file = Object.hasOwn(FILES, shell) ? FILES[shell] : undefined;
-  if (file === undefined)
-    throw new CommandError('usage', `no completion for '${shell}': ${Object.keys(FILES).join(', ')}`);
-  return readFileSync(new URL(`../../../completions/${file}`, import.meta.url), 'utf8');
+export function completionScript(shell: Shell): string {
+  return readFileSync(new URL(`../../../completions/${FILES[shell]}`, import.meta.url), 'utf8');
 }
 
 /** The words of a line of bash, unquoted; the last one is empty behind a space. */

@@ -42,8 +42,6 @@ export interface Completion {
 const NOTHING: Completion = { candidates: [], paths: null };
 const ADDRESS = /^[0-9a-f]*:[0-9a-f:.]+(%\w+)?$/i;
 
-const SHELLS = ['bash', 'zsh', 'fish'];
-
 /** Where in a command the cursor is. */
 interface Position {
   readonly command: CommandName | null;
@@ -97,11 +95,12 @@ function step(position: Position, word: string): Position {
 
 /** The flag at the end of `word` whose value is the next word; -fo is -f and -o. */
 function flagInNeed({ flags }: Command, word: string): Flag | null {
-  const find = (spelling: string) => flags.find((flag) => spellings(flag).includes(spelling));
-  if (word.startsWith('--')) return null;
+  const takers = flags.filter(({ place }) => place !== undefined);
+  const find = (spelling: string) => takers.find((flag) => spellings(flag).includes(spelling)) ?? null;
+  if (word.startsWith('--')) return find(word);
   for (let at = 1; at < word.length; at++) {
     const flag = find(`-${word.charAt(at)}`);
-    if (flag?.place !== undefined) return at === word.length - 1 ? flag : null;
+    if (flag !== null) return at === word.length - 1 ? flag : null;
   }
   return null;
 }
@@ -127,6 +126,7 @@ async function completeValue(
   before: string,
   sources: Sources,
 ): Promise<Completion> {
+  if (typeof place !== 'string') return matching(oneOf(place, before), before + text);
   switch (place) {
     case 'options':
       return optionsOf(text, before, sources);
@@ -151,15 +151,13 @@ async function completeValue(
     case 'directory':
     case 'file':
       return { ...NOTHING, paths: { kind: place, prefix: before } };
-    case 'shell':
-      return matching(
-        SHELLS.map((shell) => ({ text: before + shell, note: '' })),
-        before + text,
-      );
     case 'anything':
       return NOTHING;
   }
 }
+
+const oneOf = (words: readonly string[], before: string) =>
+  words.map((word) => ({ text: before + word, note: '' }));
 
 const named = (names: readonly string[]) => names.map((text) => ({ text, note: 'named mount' }));
 
@@ -197,10 +195,7 @@ async function optionsOf(text: string, before: string, sources: Sources): Promis
   if (option.type === 'file' || option.type === 'files') {
     return { ...NOTHING, paths: { kind: 'file', prefix } };
   }
-  return matching(
-    option.choices.map((choice) => ({ text: prefix + choice, note: '' })),
-    before + text,
-  );
+  return matching(oneOf(option.choices, prefix), before + text);
 }
 
 /** Where the word behind the last comma begins; `\\,` is none. */

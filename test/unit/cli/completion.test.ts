@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseArguments } from '../../../src/cli/arguments.js';
 import { completionScript, splitLine } from '../../../src/cli/completion/completion.js';
 import { knownHosts, namesOfConfig, namesOfKnownHosts } from '../../../src/cli/completion/hosts.js';
 import { complete, type Sources } from '../../../src/cli/completion/words.js';
@@ -47,6 +48,11 @@ describe('what may come next', () => {
     ['doctor n', ['nas:']],
     ['doctor --r', ['--redact']],
     ['completion ', ['bash', 'zsh', 'fish']],
+    ['completion f', ['fish']],
+    ['system ', ['install', 'remove']],
+    ['system r', ['remove']],
+    ['system install --root ', ['<directory> ']],
+    ['unmount --all ', ['work', '/mnt/a b', '/srv']],
     ['-i ', ['<file> ']],
     ['-i~/k', ['<file> -i']],
     ['-J n', ['nas']],
@@ -97,10 +103,10 @@ it.each<[string, readonly string[]]>([
 });
 
 it('there is a script for each shell, and no other', () => {
-  for (const shell of ['bash', 'zsh', 'fish'])
+  for (const shell of ['bash', 'zsh', 'fish'] as const)
     expect(completionScript(shell)).toContain(`--complete ${shell}`);
   for (const shell of ['csh', '__proto__', '../x'])
-    expect(() => completionScript(shell)).toThrow('no completion for');
+    expect(() => parseArguments(['completion', shell], '1')).toThrow('Allowed choices are bash, zsh, fish');
 });
 
 describe('hosts that ssh knows', () => {
