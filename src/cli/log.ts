@@ -99,7 +99,7 @@ export async function showLog(
   }
   const reader = new LogReader(place);
   const text = await reader.all();
-  if (text === null && daemon === undefined && !follow) {
+  if (text === null && daemon === undefined) {
     throw new CommandError('not-mounted', `${path}: nothing is mounted there, and no log of it was left`);
   }
   out(text ?? '');

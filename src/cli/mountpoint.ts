@@ -93,13 +93,13 @@ export async function canonicalPath(
   return canonicalPath(resolve(dirname(candidate), link), isMounted, links + 1);
 }
 
-/** `typed` as the mount table has it; as it was typed, where the way there cannot be followed. */
+/** `typed` as the mount table has it; as an absolute path, where the way there cannot be followed. */
 export async function mountedPath(
   typed: string,
   mounts: readonly Pick<FuseMount, 'mountpoint'>[],
 ): Promise<string> {
   const isMounted = (path: string) => mounts.some(({ mountpoint }) => mountpoint === path);
-  return canonicalPath(typed, isMounted).catch(() => typed);
+  return canonicalPath(typed, isMounted).catch(() => resolve(typed));
 }
 
 async function look(path: string, fuseMounted: boolean): Promise<MountpointFacts> {

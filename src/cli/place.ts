@@ -41,7 +41,7 @@ export async function findPlaces(path: string): Promise<readonly [Place, ...Plac
   const real = await withDeadline(realpath(absolute), REALPATH_TIMEOUT, late).catch(() => absolute);
   const paths = real === absolute ? [real] : [real, absolute];
   const [first, ...others] = paths.flatMap((each) => placeOf(each, mountpoints) ?? []);
-  if (first === undefined) throw notMounted(path);
+  if (first === undefined) throw notMounted(absolute);
   return [first, ...others];
 }
 
@@ -60,6 +60,7 @@ export async function daemonAt(
   return { ...daemon, status };
 }
 
+/** @param path absolute */
 export function notMounted(path: string): CommandError {
   return new CommandError('not-mounted', `${path}: nothing of Remora is mounted there`);
 }

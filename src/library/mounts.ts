@@ -1,7 +1,7 @@
 /** The mounts of this user, whoever has made them: the command, this program or another one. */
 import { type ListedMount, listMounts } from '../cli/discover.js';
-import { CommandError } from '../cli/exit.js';
 import { mountedPath } from '../cli/mountpoint.js';
+import { notMounted } from '../cli/place.js';
 import { unmount as unmountBy } from '../cli/unmount.js';
 import { findFuseMounts } from '../fuse/mount/mounts.js';
 import { guarded } from './errors.js';
@@ -23,7 +23,7 @@ export function status(mountpoint: string): Promise<ListedMount> {
     const path = await mountedPath(mountpoint, await findFuseMounts());
     const row = (await list()).find((each) => each.mountpoint === path);
     if (row !== undefined) return row;
-    throw new CommandError('not-mounted', `${path}: nothing of Remora is mounted there`);
+    throw notMounted(path);
   });
 }
 

@@ -195,6 +195,10 @@ describe('refresh', () => {
 
     const nowhere = await remora.run(['refresh', disk]);
     expect(nowhere).toMatchObject({ code: 70, stdout: '' });
+    for (const command of ['refresh', 'warm', 'status', 'reconnect']) {
+      const { stderr } = await remora.run([command, 'x/y'], { cwd: disk });
+      expect(stderr, command).toBe(`remora: ${disk}/x/y: nothing of Remora is mounted there\n`);
+    }
     await mount.unmount();
   });
 });
@@ -298,7 +302,9 @@ describe('the log', () => {
     expect(text).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z remora: .*; reconnecting\n.*connected again\n/);
     await mount.unmount();
     expect(await say('log', mount.directory)).toBe(text);
-    expect(await remora.run(['log', disk])).toMatchObject({ code: 70, stdout: '' });
+    for (const follow of [[], ['-f']]) {
+      expect(await remora.run(['log', disk, ...follow])).toMatchObject({ code: 70, stdout: '' });
+    }
   });
 
   it('goes to the journal, with priorities, when systemd has started the mount', async () => {
