@@ -8,6 +8,7 @@ import { OptionError } from './errors.js';
 import { nearest } from './nearest.js';
 import {
   findOption,
+  knownNames,
   mergeOptions,
   type OptionWord,
   type ParsedOptions,
@@ -44,6 +45,12 @@ export interface ConfigFile {
 export const NO_OPTIONS: ParsedOptions = { given: {}, sshWords: [] };
 
 const SECTIONS = ['defaults', 'host', 'mount'];
+
+/** What a mount has beside options, as it is written. */
+const OF_A_MOUNT = {
+  source: 'source = "[user@]host:[dir]"',
+  mountpoint: 'mountpoint = "DIRECTORY"',
+} as const;
 
 /** Names that people look for in such a file, and that would be readable to whoever reads it. */
 const SECRETS: ReadonlySet<string> = new Set(['password', 'passphrase', 'passwd', 'pass', 'secret']);
@@ -143,21 +150,29 @@ class Reader {
     if (!/^[\w.][\w.@+-]*$/.test(name)) {
       this.#fail(keys, `'${name}' cannot be the name of a mount: it is of letters, digits and . _ - + @`);
     }
-    const { source, mountpoint, ...options } = table;
-    if (typeof source !== 'string' || source === '') {
-      this.#fail(keys, `the mount '${name}' needs a source = "[user@]host:[dir]"`);
-    }
-    if (typeof mountpoint !== 'string' || mountpoint === '') {
-      this.#fail(keys, `the mount '${name}' needs a mountpoint = "DIRECTORY"`);
-    }
+    // What is there comes before what is missing, since one may be the other, mistyped.
+    const source = this.#ownText(keys, table, 'source');
+    const mountpoint = this.#ownText(keys, table, 'mountpoint');
+    const { source: _, mountpoint: __, ...others } = table;
+    const options = this.#options(keys, others, Object.keys(OF_A_MOUNT));
+    if (source === null) this.#fail(keys, `the mount '${name}' needs a ${OF_A_MOUNT.source}`);
+    if (mountpoint === null) this.#fail(keys, `the mount '${name}' needs a ${OF_A_MOUNT.mountpoint}`);
     if (!/^(\/|~\/)/.test(mountpoint)) {
       this.#fail([...keys, 'mountpoint'], `the mount point '${mountpoint}' must begin with / or ~/`);
     }
-    const noauto = options.noauto === true;
-    return { name, source, mountpoint, options: this.#options(keys, options), noauto };
+    return { name, source, mountpoint, options, noauto: others.noauto === true };
   }
 
-  #options(keys: readonly string[], table: TomlTable): ParsedOptions {
+  /** Null where it is missing. */
+  #ownText(keys: readonly string[], table: TomlTable, name: keyof typeof OF_A_MOUNT): string | null {
+    const value = table[name];
+    if (value === undefined) return null;
+    if (typeof value === 'string' && value !== '') return value;
+    return this.#fail([...keys, name], `write '${name}' as a text: ${OF_A_MOUNT[name]}`);
+  }
+
+  /** @param others names of what may stand beside options, for the hint on a mistyped one */
+  #options(keys: readonly string[], table: TomlTable, others: readonly string[] = []): ParsedOptions {
     const words: OptionWord[] = [];
     for (const [name, value] of Object.entries(table)) {
       const own = this.#words([...keys, name], name, value);
@@ -165,7 +180,10 @@ class Reader {
         parseWords(own);
       } catch (error) {
         if (!(error instanceof OptionError)) throw error;
-        this.#fail([...keys, name], error.message);
+        const guess = nearest(name, [...others, ...knownNames()]);
+        const isOther = guess !== null && others.includes(guess);
+        const what = isOther ? `'${name}' is unknown here: did you mean '${guess}'?` : error.message;
+        this.#fail([...keys, name], what);
       }
       words.push(...own);
     }

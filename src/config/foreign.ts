@@ -2,7 +2,7 @@
  * Option words that change nothing in Remora: those of sshfs and libfuse that have no use here, those that
  * belong to mount(8) and init systems, and those that are refused because they are not supported yet.
  * Every one carries its reason, for the log and for the error message. The words of ssh_config that change nothing
- * are in ssh-keywords.ts.
+ * are in ssh-keywords.ts. Words of other programs are refused, with the name that is meant.
  */
 
 export interface ForeignWord {
@@ -64,3 +64,20 @@ export const FOREIGN: readonly ForeignWord[] = [
   refused('Remora passes names through as bytes', 'from_code', 'to_code'),
   refused('is not supported: unmount, and mount again with the other options', 'remount'),
 ];
+
+/** What people know from elsewhere, in small letters without separators, and what it is called here. */
+export const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ['readonly', 'ro'],
+  ['readwrite', 'rw'],
+  ['username', 'User'],
+  ['login', 'User'],
+  ['identity', 'IdentityFile'],
+  ['key', 'IdentityFile'],
+  ['keyfile', 'IdentityFile'],
+  ['privatekey', 'IdentityFile'],
+  ['password', 'password_stdin'],
+  ['pass', 'password_stdin'],
+  ['jump', 'ProxyJump'],
+  ['jumphost', 'ProxyJump'],
+  ['compress', 'compression'],
+]);

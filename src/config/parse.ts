@@ -6,7 +6,7 @@
  */
 import { logger } from '../base/log.js';
 import { OptionError } from './errors.js';
-import { FOREIGN, type ForeignWord } from './foreign.js';
+import { ELSEWHERE, FOREIGN, type ForeignWord } from './foreign.js';
 import type { Option } from './kinds.js';
 import { nearest } from './nearest.js';
 import { type GivenOptions, type OptionKey, SCHEMA } from './schema.js';
@@ -112,7 +112,8 @@ function findKeyword(name: string): { readonly keyword: string; readonly entry: 
   return null;
 }
 
-function knownNames(): string[] {
+/** Every name that means something, but for those that stand for many. */
+export function knownNames(): string[] {
   const ours = ENTRIES.flatMap(([, option]) => [...option.names, ...Object.keys(option.words)]);
   const others = [...FOREIGN, ...SSH_KEYWORDS].flatMap((word) => word.names);
   return [...new Set([...ours, ...others])].filter((name) => !name.endsWith('*'));
@@ -248,8 +249,9 @@ function refuseUnknown(name: string, value: string | null, shown: string): never
       throw new OptionError(`option '${name}' takes no value`);
     }
   }
-  const guess = nearest(name, knownNames());
-  throw new OptionError(`unknown option '${shown}'${guess === null ? '' : `: did you mean '${guess}'?`}`);
+  const guess = ELSEWHERE.get(name.toLowerCase().replace(/[_-]/g, '')) ?? nearest(name, knownNames());
+  const hint = guess === null ? ' (see: docs/OPTIONS.md)' : `: did you mean '${guess}'?`;
+  throw new OptionError(`unknown option '${shown}'${hint}`);
 }
 
 /** `modules=subdir` is the option `subdir` here; libfuse's other module changes names. */

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OptionError } from '../../../src/config/errors.js';
-import { FOREIGN } from '../../../src/config/foreign.js';
+import { ELSEWHERE, FOREIGN } from '../../../src/config/foreign.js';
 import type { Option } from '../../../src/config/kinds.js';
 import { editDistance, nearest } from '../../../src/config/nearest.js';
 import {
   completeOptions,
+  knownNames,
   type MountOptions,
   parseOptionString,
   parseOptions,
@@ -201,7 +202,10 @@ describe('what is refused', () => {
   test.each([
     ['idmpa=user', "unknown option 'idmpa=user': did you mean 'idmap'?"],
     ['recconect', "unknown option 'recconect': did you mean 'reconnect'?"],
-    ['zzzzzz', "unknown option 'zzzzzz'"],
+    ['zzzzzz', "unknown option 'zzzzzz' (see: docs/OPTIONS.md)"],
+    ['readonly', "unknown option 'readonly': did you mean 'ro'?"],
+    ['Read-Only', "unknown option 'Read-Only': did you mean 'ro'?"],
+    ['key_file=/k', "unknown option 'key_file=/k': did you mean 'IdentityFile'?"],
     ['port=0', "option 'port' cannot be '0': the range is 1 to 65535"],
     ['port=70000', "option 'port' cannot be '70000': the range is 1 to 65535"],
     ['port=ssh', "option 'port' cannot be 'ssh': it is a whole number from 1 to 65535"],
@@ -230,11 +234,19 @@ describe('what is refused', () => {
     ['modules=iconv', "option 'modules=iconv' is not supported: Remora passes names through as bytes"],
     ['from_code=latin1', "option 'from_code' is not supported: Remora passes names through as bytes"],
     ['modules=evil', "unknown module 'evil': the one there is, is 'subdir'"],
-    ['__proto__=1', "unknown option '__proto__=1'"],
-    ['constructor', "unknown option 'constructor'"],
+    ['__proto__=1', "unknown option '__proto__=1' (see: docs/OPTIONS.md)"],
+    ['constructor', "unknown option 'constructor' (see: docs/OPTIONS.md)"],
   ])('%s', (text, message) => {
     expect(() => parse(text)).toThrow(OptionError);
     expect(() => parse(text)).toThrow(new OptionError(message));
+  });
+
+  test('the words of other programs, each with a name that there is', () => {
+    for (const [word, name] of ELSEWHERE) {
+      expect(knownNames()).not.toContain(word);
+      expect(knownNames()).toContain(name);
+      expect(() => parse(`${word}=x`)).toThrow(`did you mean '${name}'?`);
+    }
   });
 
   test.each<[string, readonly string[], string]>([
