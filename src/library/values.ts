@@ -2,6 +2,7 @@
  * What a program hands in is looked at before anything is done with it: JavaScript knows no types, and what is wrong
  * would show far from where it was said, or as another wish. Pure rules, whose refusals are a `usage` error.
  */
+import { printable } from '../base/printable.js';
 import { OptionError } from '../config/errors.js';
 import { nearest } from '../config/nearest.js';
 
@@ -9,6 +10,8 @@ import { nearest } from '../config/nearest.js';
 export interface Kind {
   readonly name: string;
   readonly is: (value: unknown) => boolean;
+  /** A string that is given instead can be shown: no secret is looked for there. */
+  readonly isOpen?: true;
 }
 
 const isText = (value: unknown) => typeof value === 'string';
@@ -32,6 +35,7 @@ export function oneOf(...words: readonly string[]): Kind {
   return {
     name: words.map((word) => `'${word}'`).join(' or '),
     is: (value) => words.some((w) => w === value),
+    isOpen: true,
   };
 }
 
@@ -45,7 +49,9 @@ function nameOf(value: unknown): string {
 
 /** @throws OptionError */
 export function mustBe(what: string, kind: Kind, value: unknown): void {
-  if (!kind.is(value)) throw new OptionError(`${what} must be ${kind.name}, not ${nameOf(value)}`);
+  if (kind.is(value)) return;
+  const given = kind.isOpen && typeof value === 'string' ? `'${printable(value)}'` : nameOf(value);
+  throw new OptionError(`${what} must be ${kind.name}, not ${given}`);
 }
 
 /**

@@ -32,7 +32,11 @@ const WRONG: Readonly<Record<string, readonly [() => Promise<unknown>, string]>>
   'a string for o': [settings({ o: 'ro' }), "'o' must be an array of strings, not a string"],
   'who serves': [
     settings({ serve: 'here' }),
-    "'serve' must be 'child' or 'detached' or 'in-process', not a string",
+    "'serve' must be 'child' or 'detached' or 'in-process', not 'here'",
+  ],
+  'a number for who serves': [
+    settings({ serve: 5 }),
+    "'serve' must be 'child' or 'detached' or 'in-process', not a number",
   ],
   'a signal': [settings({ signal: {} }), "'signal' must be an AbortSignal, not an object"],
   'an answer for ask': [settings({ ask: 'yes' }), "'ask' must be a function, not a string"],
