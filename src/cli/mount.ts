@@ -7,6 +7,7 @@ import type { MountArguments } from './arguments.js';
 import { type Asker, findAsker } from './asker.js';
 import { runDaemon } from './daemon-process.js';
 import { doctorHint } from './doctor/hint.js';
+import { driverOf } from './drivers.js';
 import { CommandError, type ExitName, failureOf } from './exit.js';
 import { prepareJob } from './job.js';
 import { type MountCall, readConfiguration, understandMount } from './named.js';
@@ -83,6 +84,6 @@ export async function mountCall(
   const verbose = manner.verbose || options.verbose;
   const debug = manner.debug || autossh.debug || options.debugLog;
   const ending = await runDaemon(job, { env, uid, debug, verbose, asker, tell });
-  if (ending.text !== '') tell(ending.text + doctorHint(ending.exit, source));
+  if (ending.text !== '') tell(ending.text + doctorHint(ending.exit, source, driverOf(options)));
   return ending.exit;
 }

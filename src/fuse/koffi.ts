@@ -3,12 +3,13 @@
  * so it is loaded on first use, and whoever cannot do without hears one sentence.
  */
 import { createRequire } from 'node:module';
+import { npmInstall } from '../base/installation.js';
 import { MountError } from './mount/errors.js';
 
 type Koffi = typeof import('koffi').default;
 
 /** How an installation gets what it lacks. */
-export const KOFFI_REMEDY = 'npm install -g --include=optional remora-fs';
+export const KOFFI_REMEDY = npmInstall('--include=optional remora-fs');
 
 let loaded: Koffi | null = null;
 

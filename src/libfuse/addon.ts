@@ -5,6 +5,7 @@
  * in `single-times` is true of one version, which is therefore the only one taken.
  */
 import { createRequire } from 'node:module';
+import { npmInstall } from '../base/installation.js';
 import { logger } from '../base/log.js';
 import { koffi } from '../fuse/koffi.js';
 import { MountError } from '../fuse/mount/errors.js';
@@ -42,8 +43,21 @@ export type FuseNativeClass = new (
   options: { readonly timeout: false },
 ) => FuseNative;
 
-function unusable(why: string, cause?: unknown): MountError {
-  return new MountError('no-driver', `driver=libfuse needs fuse-native ${VERSION}: ${why}`, { cause });
+const REMEDY = npmInstall(`--ignore-scripts fuse-native@${VERSION}`);
+
+/** fuse-native is missing, or cannot be used. */
+export class UnusableError extends MountError {
+  /** Of the message, what is wrong. */
+  readonly what: string;
+  /** The command that mends it; null where none does. */
+  readonly remedy: string | null;
+
+  constructor(why: string, remedy: string | null, cause?: unknown) {
+    const what = `driver=libfuse needs fuse-native ${VERSION}: ${why}`;
+    super('no-driver', remedy === null ? what : `${what} (${remedy})`, { cause });
+    this.what = what;
+    this.remedy = remedy;
+  }
 }
 
 const messageOf = (error: unknown): string =>
@@ -56,20 +70,20 @@ export interface Loaded {
   readonly isOwnLibfuse: boolean;
 }
 
-/** Loads it, or throws a `MountError` that says what is missing. */
+/** Loads it, or throws an `UnusableError`. */
 export function loadFuseNative(require: NodeJS.Require = createRequire(import.meta.url)): Loaded {
   let version: unknown;
   try {
     ({ version } = require('fuse-native/package.json') as { version?: unknown });
   } catch (cause) {
-    throw unusable(`it is not installed (npm install --ignore-scripts fuse-native@${VERSION})`, cause);
+    throw new UnusableError('it is not installed', REMEDY, cause);
   }
-  if (version !== VERSION) throw unusable(`version ${version} is installed`);
+  if (version !== VERSION) throw new UnusableError(`version ${version} is installed`, REMEDY);
   const isOwnLibfuse = loadOwnLibfuse(require);
   try {
     return { FuseNative: require('fuse-native') as FuseNativeClass, isOwnLibfuse };
   } catch (cause) {
-    throw unusable(`it cannot be loaded (${messageOf(cause)})`, cause);
+    throw new UnusableError(`it cannot be loaded: ${messageOf(cause)}`, null, cause);
   }
 }
 

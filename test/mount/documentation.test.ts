@@ -47,6 +47,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'npm run bench -- --list': 'bench/main.ts',
   'npm run bench -- --check-targets bench/results/results.json': 'bench/main.ts',
   'npm install -g remora-fs': 'test/mount/package.test.ts',
+  'npm install -g --ignore-scripts fuse-native@2.2.6': 'test/mount/package.test.ts',
   'remora demo': 'test/mount/cli-lifecycle.test.ts',
   // They end with Ctrl-C.
   'remora status ~/nas --watch': 'test/mount/looking-in.test.ts',

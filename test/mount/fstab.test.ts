@@ -170,7 +170,16 @@ describe.runIf(isRoot)('as root, with a namespace of its own', () => {
     await tell(await documented('/mnt/old', place));
     await quietly('mount', [place]);
     expect(await typeAt(place)).toBe('fuse.remora');
+    expect((await space.mountAt(place))?.options, 'what mount.fuse3 asks for').not.toMatch(/nosuid|nodev/);
     await quietly('umount', [place]);
+
+    const line = `remora#${source} ${place} fuse noauto,nosuid,nodev,${login} 0 0`;
+    await tell(line);
+    await quietly('mount', [place]);
+    expect((await space.mountAt(place))?.options).toMatch(/nosuid.*nodev/);
+    await quietly('umount', [place]);
+    await tell(line.replace('noauto', 'reconect'));
+    expect(await space.run('mount', [place]), "remora's own exit code").toMatchObject({ code: 2 });
   });
 
   it('fstab of a user: who mounts it is who unmounts it', async () => {
@@ -185,6 +194,11 @@ describe.runIf(isRoot)('as root, with a namespace of its own', () => {
     expect(listed.stdout, 'found again by its user').toMatch(/ serving .* direct /);
     await quietly('umount', [place], user);
     expect(await typeAt(place)).toBeUndefined();
+
+    const foreign = await remora.mountpoint();
+    await tell(`${source} ${foreign} fuse.remora noauto,user,${own} 0 0`);
+    const refused = await space.run('mount', [foreign], { as: user, env: surroundings(user) });
+    expect(refused, "not the user's to write to").toMatchObject({ code: 32 });
   });
 
   it('mount -t, by hand, with both names of the type, without any environment', async () => {

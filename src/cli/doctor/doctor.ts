@@ -2,10 +2,12 @@
 
 import { printable } from '../../base/printable.js';
 import { quoted } from '../../base/shell.js';
+import { parseOptions } from '../../config/parse.js';
 import { parsePuttyTarget } from '../../config/putty-store.js';
 import type { ConnectSettings, Prompter } from '../../ssh/settings.js';
 import type { DoctorArguments } from '../arguments.js';
 import { type Asker, findAsker } from '../asker.js';
+import { driverOf } from '../drivers.js';
 import type { ExitName } from '../exit.js';
 import { askPassword } from '../mount.js';
 import { readConfiguration, understandSource } from '../named.js';
@@ -49,6 +51,9 @@ function of(station: Station, check: Check<Station>): Check<HostCase> {
   return { ...check, title, run: () => check.run(station) };
 }
 
+/** What is known without the arguments. */
+type Program = Omit<Machine, 'driver'>;
+
 export interface Diagnosis {
   readonly text: string;
   readonly exit: ExitName;
@@ -56,15 +61,17 @@ export interface Diagnosis {
 
 export async function doctor(
   args: DoctorArguments,
-  machine: Machine,
+  program: Program,
   tell: (text: string) => void,
 ): Promise<Diagnosis> {
+  const meant = args.target === null ? null : await understand(args.target, args.options, program);
+  const { driver = 'auto' } = (meant?.parsed ?? parseOptions(args.options)).given;
+  const machine = { ...program, driver: driverOf({ driver }) };
   const place = processPlace(machine.env);
   const redactor = new Redactor([place.local.home, place.accountHome]);
   const findings = [...(await examine(LOCAL_CHECKS, machine, tell))];
-  if (args.target !== null) {
-    const files = await readConfiguration(machine.env, machine.uid);
-    const { source, parsed } = understandSource(args.target, args.options, files);
+  if (meant !== null) {
+    const { source, parsed } = meant;
     const isAsked = parsed.given.batchMode !== true;
     const asker = isAsked ? findAsker(place.local.environment) : null;
     const password = () => (parsed.given.passwordStdin === true ? askPassword(asker) : Promise.resolve(null));
@@ -81,6 +88,11 @@ export async function doctor(
   redactor.hide('host', place.local.hostname);
   const exit = rootCause(findings) === null ? 'ok' : 'failure';
   return { text: report(args, findings, redactor, machine), exit };
+}
+
+/** A source or a name, with what the configuration files say of it. */
+async function understand(target: string, options: readonly string[], { env, uid }: Program) {
+  return understandSource(target, options, await readConfiguration(env, uid));
 }
 
 function report(

@@ -1,6 +1,7 @@
 /** Which check of the doctor looks closer at a failed mount. */
 
 import { quoted } from '../../base/shell.js';
+import type { Driver } from '../drivers.js';
 import type { ExitName } from '../exit.js';
 
 /** Null where the sentence about the failure says all there is to say. */
@@ -51,7 +52,8 @@ export function checkOf(exit: ExitName): string | null {
 }
 
 /** The end of the sentence about a failed mount of `source`; empty where the doctor has nothing to add. */
-export function doctorHint(exit: ExitName, source: string): string {
+export function doctorHint(exit: ExitName, source: string, driver: Driver = 'direct'): string {
   const check = checkOf(exit);
-  return check === null ? '' : ` (see: remora doctor ${quoted(source)}, ${check})`;
+  const how = driver === 'libfuse' ? ' -o driver=libfuse' : '';
+  return check === null ? '' : ` (see: remora doctor ${quoted(source)}${how}, ${check})`;
 }

@@ -6,8 +6,10 @@ import { KOFFI_REMEDY, koffi } from '../../fuse/koffi.js';
 import { findHelper } from '../../fuse/mount/helper.js';
 import { findFuseMounts } from '../../fuse/mount/mounts.js';
 import { FUSE_CONF, letsOthersIn, mayMount } from '../../fuse/mount/privileges.js';
+import { loadFuseNative, UnusableError } from '../../libfuse/addon.js';
 import { runtimeDirectory } from '../directories.js';
 import { isRemora } from '../discover.js';
+import type { Driver } from '../drivers.js';
 import { isDeadMount } from '../mountpoint.js';
 import { type Check, type Found, failure, ok, warning } from './finding.js';
 
@@ -15,6 +17,8 @@ export interface Machine {
   readonly env: NodeJS.ProcessEnv;
   readonly uid: number;
   readonly version: string;
+  /** Of the mount in question. */
+  readonly driver: Driver;
 }
 
 const DEVICE = '/dev/fuse';
@@ -82,7 +86,7 @@ async function kernel(): Promise<Found[]> {
   return [failure(`Linux ${release()}`, 'its FUSE is older than 7.31, which came with Linux 5.4', null)];
 }
 
-async function versions({ version, env }: Machine): Promise<Found[]> {
+async function versions({ version, env, driver }: Machine): Promise<Found[]> {
   const node = process.versions.node;
   const [major = 0, minor = 0] = node.split('.').map(Number);
   const said = `remora ${version}, Node ${node}`;
@@ -93,6 +97,8 @@ async function versions({ version, env }: Machine): Promise<Found[]> {
     const why = `koffi, which every driver needs, has no binary for ${process.platform} on ${process.arch} here`;
     return [failure(said, why, KOFFI_REMEDY)];
   }
+  const unusable = driver === 'libfuse' ? lackOfLibfuse() : null;
+  if (unusable !== null) return [failure(said, unusable.what, unusable.remedy)];
   const ssh = await sshVersion(env);
   if (ssh === null) {
     const why = 'there is no ssh program: ~/.ssh/config does not count';
@@ -107,6 +113,17 @@ function hasKoffi(): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Why the portable driver cannot be used; null where it can. */
+function lackOfLibfuse(): UnusableError | null {
+  try {
+    loadFuseNative();
+    return null;
+  } catch (error) {
+    if (error instanceof UnusableError) return error;
+    throw error;
   }
 }
 
