@@ -64,6 +64,23 @@ export function judge({ reports, played, losses, troubles, bound }: Evidence): V
   };
 }
 
+/**
+ * Whether an unmount may complain so, of data that the server did not take: only of files whose close had ended with an
+ * outage. What became of them afterwards (the disk was full when the server came back) nobody was left to be told.
+ */
+export function isExpected(complaint: string, reports: readonly Report[]): boolean {
+  const files = [...complaint.matchAll(/^ {2}([^/\n]+)\/([^:\n]+): /gm)];
+  const isStranded = ([, worker, name]: RegExpMatchArray) =>
+    reports.some(
+      (report) =>
+        report.is === 'failed' &&
+        report.worker === worker &&
+        report.call === `close ${name}` &&
+        OUTAGE.has(report.errno),
+    );
+  return files.length > 0 && files.every(isStranded);
+}
+
 /** Whether the faults explain an error: an outage, or a disk that was full since the last confirmation. */
 function isTrue({ errno, since, end }: Failed, full: readonly Played[]): boolean {
   if (OUTAGE.has(errno)) return true;

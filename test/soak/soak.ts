@@ -18,7 +18,7 @@ import { stream } from './claims.js';
 import { CREW, Crew, memberName } from './crew.js';
 import { lossesOf } from './disk.js';
 import { FAULTS, type Stage, WatchedFile } from './faults.js';
-import { type Evidence, judge } from './judge.js';
+import { type Evidence, isExpected, judge } from './judge.js';
 import { Random } from './random.js';
 import { type Summary, summaryText } from './report.js';
 import {
@@ -74,14 +74,21 @@ async function soak(settings: Settings, scope: Scope): Promise<Summary> {
   await storm.stop();
   const troubles = [...(await crew.finish())];
   const memory = await residentBytes(mounted.pid);
-  await mounted.unmount().catch((error: unknown) => troubles.push(`unmount: ${String(error)}`));
+  const reports = await crew.reports();
+  await mounted
+    .unmount()
+    .catch((error: unknown) => {
+      if (!isExpected(String(error), reports)) throw error;
+      return mounted.unmount();
+    })
+    .catch((error: unknown) => troubles.push(`unmount: ${String(error)}`));
 
   const losses: string[] = [];
   for (const [name, claims] of await crew.claims()) {
     const found = await lossesOf(join(root, name), claims);
     losses.push(...found.map((loss) => `${name}/${loss}`));
   }
-  const evidence = { reports: await crew.reports(), played: storm.played, losses, troubles, bound: BOUND };
+  const evidence = { reports, played: storm.played, losses, troubles, bound: BOUND };
   const seconds = Math.round((Date.now() - begun) / SECOND);
   const summary = { ...judge(evidence), seed: settings.seed, seconds, memory };
   if (!summary.passed) await keep(scope, remora, settings, evidence, proxy);

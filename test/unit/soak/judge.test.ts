@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Report } from '../../soak/calls.js';
 import { contradiction, exactly, firstWrong, stream } from '../../soak/claims.js';
-import { type Evidence, judge } from '../../soak/judge.js';
+import { type Evidence, isExpected, judge } from '../../soak/judge.js';
 
 const file = (bytes: Buffer) => ({ is: 'file', bytes }) as const;
 
@@ -76,6 +76,20 @@ describe('the verdict', () => {
     ['a call that took too long', { bound: 899 }],
   ])('fails for %s', (_, more) => {
     expect(judge({ ...evidence, ...more }).passed).toBe(false);
+  });
+
+  it('an unmount may complain of files whose close ended with an outage, and of no others', () => {
+    const closed = (name: string, errno: string): Report => ({ ...failed, call: `close ${name}`, errno });
+    const complaint =
+      'data that the server did not take:\n  w/a: 1 KiB (status 4)\n  w/b.new: 2 KiB (status 4)\n';
+    const a = closed('a', 'ETIMEDOUT');
+    expect(isExpected(complaint, [a, closed('b.new', 'EHOSTDOWN')])).toBe(true);
+    expect(isExpected(complaint, [a])).toBe(false);
+    expect(isExpected(complaint, [a, closed('b.new', 'ENOSPC')])).toBe(false);
+    expect(isExpected(complaint, [a, { ...closed('b.new', 'ETIMEDOUT'), worker: 'v' } as Report])).toBe(
+      false,
+    );
+    expect(isExpected('in use by node', [a])).toBe(false);
   });
 
   it('an outage explains its errors, a full disk those of whatever was unconfirmed then', () => {
