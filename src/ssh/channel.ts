@@ -89,6 +89,7 @@ export class ChannelStream extends Duplex {
 
   #submit(batches: readonly Buffer[], callback: WriteCallback): void {
     if (!this.#connected || !this.#channel.writable) {
+      if (this.#connected) this.#takeRest();
       callback(new ConnectError('lost', 'the channel is closed'));
       return;
     }
@@ -124,6 +125,17 @@ export class ChannelStream extends Duplex {
     }
     this.#writing?.(error ?? new ConnectError('lost', 'the channel is closed'));
     callback(error);
+  }
+
+  /** What the server said before it closed may say why: it is here before the failure is. */
+  #takeRest(): void {
+    let isTold = false;
+    this.#channel.once('data', () => {
+      isTold = true;
+    });
+    const rest: unknown = this.#channel.read();
+    // A channel that has told of its end tells of no data any more.
+    if (!isTold && Buffer.isBuffer(rest) && !this.readableEnded) this.push(rest);
   }
 
   /** The far end closed; what it sent before may still wait to be read. */
