@@ -1,7 +1,10 @@
+import { Duplex } from 'node:stream';
 import fc from 'fast-check';
+import type { ClientChannel } from 'ssh2';
 import { expect, test } from 'vitest';
 import { printable } from '../../../src/base/printable.js';
-import { coalesce } from '../../../src/ssh/channel.js';
+import { SftpClient } from '../../../src/sftp/client.js';
+import { ChannelStream, coalesce } from '../../../src/ssh/channel.js';
 import { PACKET } from '../../../src/ssh/outgoing.js';
 
 test('batches keep every byte in order, and fill every packet but the last', () => {
@@ -29,4 +32,27 @@ test('attack: text that would move the cursor, set the title or reverse the line
   expect(printable('a\x1b[2J\x9b1m\u202eb\r\nc')).toBe('a?[2J?1m?b??c');
   expect(printable('a\r\nb\tc', true)).toBe('a\nb\tc');
   expect(printable('x'.repeat(10_000)).length).toBe(4097);
+});
+
+/** A channel on which the server has said something and closed, with as much of ssh2 as is looked at. */
+function closedChannel(said: string, read: (channel: Duplex) => void): ClientChannel {
+  const channel = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
+  channel.push(said);
+  channel.end();
+  read(channel);
+  const protocol = { ping: () => undefined, channelWindowAdjust: () => undefined };
+  const parts = {
+    incoming: { window: 1 },
+    outgoing: { id: 0, state: 'open' },
+    _client: { _protocol: protocol },
+  };
+  return Object.assign(channel, parts, { close: () => undefined }) as unknown as ClientChannel;
+}
+
+test.each([
+  ['is going to be read', () => undefined],
+  ['was told to wait', (channel: Duplex) => channel.pause()],
+])('what the server said before it closed the channel is heard, where that %s', async (_how, read) => {
+  const stream = new ChannelStream(closedChannel('Welcome to the machine\n', read), () => () => undefined);
+  await expect(SftpClient.connect(stream)).rejects.toThrow('"Welcome to the machine"');
 });
