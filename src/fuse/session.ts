@@ -11,16 +11,7 @@ import type { KernelCache, Operations } from '../fs/operations.js';
 import { type Call, Calls } from './calls.js';
 import { HANDLERS } from './handlers/table.js';
 import { type Completion, decode, type State } from './handlers/types.js';
-import {
-  type Fate,
-  INTERRUPT_GRACE_MS,
-  type Interruptibility,
-  interruptibility,
-  interruptVerdict,
-  readFate,
-  readThreadSignals,
-  type ThreadSignals,
-} from './interrupts.js';
+import { interruptibility } from './interrupts.js';
 import { NodeTable } from './nodes.js';
 import { KernelNotifier } from './notify.js';
 import { OpenFiles } from './open-files.js';
@@ -37,6 +28,7 @@ import {
   readInterruptIn,
 } from './protocol/requests.js';
 import { WireReader } from './protocol/wire.js';
+import { type Stoppable, Stopping, type StoppingSettings } from './stopping.js';
 import type { CallStats, Failure } from './tally.js';
 
 const log = logger('fuse');
@@ -70,17 +62,11 @@ export type EndReason = 'unmounted' | 'aborted';
 /** 'new' until FUSE_INIT was answered; 'refused' when there is no common protocol. */
 export type SessionState = 'new' | 'serving' | 'refused' | 'ended';
 
-export interface SessionOptions {
+export interface SessionOptions extends StoppingSettings {
   readonly operations: Operations;
   readonly transport: Transport;
   readonly init?: InitOptions;
   readonly clock?: Clock;
-  /** Looks at the thread that waits for an interrupted request. */
-  readonly threadSignals?: (pid: number) => ThreadSignals | null;
-  /** Looks whether the thread that waits still lives. */
-  readonly fateOf?: (pid: number) => Fate;
-  /** Does the server fail to answer at this moment? Signals that a program handles then end more calls. */
-  readonly isStalled?: () => boolean;
   /** May this user begin anything here (allow_root)? What the kernel lets in, when left out. */
   readonly admits?: (uid: number) => boolean;
 }
@@ -101,12 +87,8 @@ export interface SessionStats {
   readonly opcodes: Readonly<Record<string, OpcodeStats>>;
 }
 
-interface Pending {
-  readonly header: InHeader;
+interface Pending extends Stoppable {
   readonly call: Call;
-  readonly interruptibility: Interruptibility;
-  isInterrupted: boolean;
-  graceTimer: NodeJS.Timeout | null;
 }
 
 type Outcome = { readonly completion: Completion } | { readonly error: unknown };
@@ -115,12 +97,10 @@ export class FuseSession {
   readonly #state: State;
   readonly #transport: Transport;
   readonly #init: InitOptions;
-  readonly #threadSignals: (pid: number) => ThreadSignals | null;
-  readonly #fateOf: (pid: number) => Fate;
-  readonly #isStalled: () => boolean;
   readonly #admits: (uid: number) => boolean;
   readonly #notifier: KernelNotifier;
   readonly #pending = new Map<number, Pending>();
+  readonly #stopping: Stopping<Pending>;
   readonly #calls: Calls;
   readonly #ready = deferred<InitOut>();
   readonly #gone = deferred<EndReason>();
@@ -130,9 +110,9 @@ export class FuseSession {
   constructor(options: SessionOptions) {
     this.#transport = options.transport;
     this.#init = options.init ?? {};
-    this.#threadSignals = options.threadSignals ?? readThreadSignals;
-    this.#fateOf = options.fateOf ?? readFate;
-    this.#isStalled = options.isStalled ?? (() => false);
+    this.#stopping = new Stopping(options, (pending) => {
+      this.#settle(pending, { error: new FsError('EINTR') });
+    });
     this.#admits = options.admits ?? (() => true);
     const nodes = new NodeTable();
     this.#calls = new Calls(nodes, options.clock ?? systemClock);
@@ -223,7 +203,7 @@ export class FuseSession {
       graceTimer: null,
     };
     // Kernels before 6.3 have a killed program close its files uninterruptibly, and say nothing of that.
-    if (header.opcode === OPCODE.FLUSH) pending.graceTimer = this.#grace(pending);
+    if (header.opcode === OPCODE.FLUSH) this.#stopping.watch(pending);
     this.#pending.set(header.unique, pending);
     this.#run(header, reader, bytes.length).then(
       (completion) => this.#settle(pending, { completion }),
@@ -296,14 +276,14 @@ export class FuseSession {
       return;
     }
     this.#pending.delete(header.unique);
-    if (pending.graceTimer !== null) clearTimeout(pending.graceTimer);
+    this.#stopping.ended(pending);
     if ('error' in outcome) {
       const { error } = outcome;
       this.#calls.failed(pending.call, error);
       const isSent = this.#reply(header, errnoOf(error), []);
       // A descriptor that is closed because its program ends: nobody looks at the answer.
       const undelivered = error instanceof FsError ? error.undelivered : undefined;
-      if (undelivered !== undefined && (!isSent || this.#fateOf(header.pid) !== 'lives')) undelivered();
+      if (undelivered !== undefined && (!isSent || !this.#stopping.isHeard(pending))) undelivered();
       return;
     }
     const { completion } = outcome;
@@ -335,29 +315,7 @@ export class FuseSession {
       this.#reply(interrupt, ERRNO.EAGAIN, []);
       return;
     }
-    if (interruptVerdict(this.#threadSignals(pending.header.pid)) === 'now') this.#stop(pending);
-    else if (pending.interruptibility !== 'never') {
-      pending.isInterrupted = true;
-      pending.graceTimer ??= this.#grace(pending);
-    }
-  }
-
-  /** The kernel tells of a signal once, so a call that may not be stopped yet is looked at again and again. */
-  #grace(pending: Pending): NodeJS.Timeout {
-    const timer = setTimeout(() => {
-      if (this.#mayStop(pending)) this.#stop(pending);
-      else pending.graceTimer = this.#grace(pending);
-    }, INTERRUPT_GRACE_MS);
-    return timer.unref();
-  }
-
-  #mayStop({ header, interruptibility, isInterrupted }: Pending): boolean {
-    if (isInterrupted && interruptibility === 'always') return true;
-    return this.#isStalled() && (isInterrupted || this.#fateOf(header.pid) === 'killed');
-  }
-
-  #stop(pending: Pending): void {
-    this.#settle(pending, { error: new FsError('EINTR') });
+    this.#stopping.interrupted(pending);
   }
 
   /**
@@ -384,9 +342,7 @@ export class FuseSession {
     this.#gone.resolve(reason);
     this.#ready.reject(new Error('the mount ended before the kernel asked for it'));
     this.#notifier.close();
-    for (const pending of this.#pending.values()) {
-      if (pending.graceTimer !== null) clearTimeout(pending.graceTimer);
-    }
+    for (const pending of this.#pending.values()) this.#stopping.ended(pending);
     this.#pending.clear();
     const { operations, open } = this.#state;
     const { files, directories } = open.drain();
