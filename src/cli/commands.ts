@@ -215,7 +215,7 @@ export const COMMANDS = {
 
 export type CommandName = keyof typeof COMMANDS;
 
-/** The table with each row as any other. */
+/** The rows with their names, in the order of the table; each may have whatever a `Command` may. */
 export const COMMAND_ROWS: readonly (readonly [CommandName, Command])[] = Object.entries(
   COMMANDS,
 ) as readonly (readonly [CommandName, Command])[];

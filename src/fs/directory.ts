@@ -50,6 +50,20 @@ export class Directory {
     return this.#names.get(name);
   }
 
+  /**
+   * Puts what is known of names that we `touched` while the directory was listed into that listing, where it is newer.
+   * False if something of theirs is not known.
+   */
+  addTo(listing: Map<ByteString, Name>, touched: ReadonlySet<ByteString>): boolean {
+    let isComplete = true;
+    for (const name of touched) {
+      const ours = this.#names.get(name);
+      if (ours === undefined) isComplete = false;
+      else listing.set(name, ours);
+    }
+    return isComplete;
+  }
+
   names(): Iterable<Name> {
     return this.#names.values();
   }

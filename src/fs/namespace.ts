@@ -159,7 +159,8 @@ export class Namespace {
    */
   learnListing(path: Path, names: Map<ByteString, Name>, since: number, askedAt: number): Directory {
     const touched = this.epochs.touchedIn(path, since);
-    if (touched !== null && this.#takeOurs(path, names, touched)) return this.#relist(path, names, askedAt);
+    if (touched !== null && (this.#directories.peek(path)?.addTo(names, touched) ?? touched.size === 0))
+      return this.#relist(path, names, askedAt);
     const passing = new Directory();
     passing.list(names, askedAt, false);
     return passing;
@@ -290,21 +291,6 @@ export class Namespace {
       if (listedAt !== null) listings += 1;
     }
     return { attributes, listings };
-  }
-
-  /**
-   * Puts what is known of names that we `touched` while the directory was listed into its listing, where it is
-   * newer. False if something of theirs is not known.
-   */
-  #takeOurs(path: Path, names: Map<ByteString, Name>, touched: ReadonlySet<ByteString>): boolean {
-    const directory = this.#directories.peek(path);
-    let isComplete = true;
-    for (const name of touched) {
-      const ours = directory?.get(name);
-      if (ours === undefined) isComplete = false;
-      else names.set(name, ours);
-    }
-    return isComplete;
   }
 
   /** Takes over a complete listing, unless something newer is known of a name; the kernel is told what differs. */

@@ -398,13 +398,3 @@ describe('unmount', () => {
     await refused(await remora.run(['unmount', '/']), 70);
   });
 });
-
-it('the table of exit codes in the documentation has every code met here', async () => {
-  const text = await readFile(join(import.meta.dirname, '../../docs/COMMANDS.md'), 'utf8');
-  for (const code of [
-    2, 10, 11, 12, 13, 14, 15, 20, 21, 22, 23, 24, 25, 30, 31, 32, 40, 41, 50, 51, 52, 53, 60, 61, 62, 70, 71,
-    72,
-  ]) {
-    expect(text).toMatch(new RegExp(`\\|\\s*${code}\\s*\\|`));
-  }
-});
