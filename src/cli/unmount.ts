@@ -27,9 +27,6 @@ const STOP_TIMEOUT = 2000;
 /** Milliseconds after which it is shown how much there is to send, and how often then. */
 const PATIENCE = 1000;
 const SHOWN_EVERY = 500;
-/** How often and after how many milliseconds a busy mount that nobody can be seen to use is tried again. */
-const BUSY_RETRIES = 10;
-const BUSY_DELAY = 100;
 
 export interface UnmountRequest {
   readonly mountpoint: string;
@@ -112,7 +109,7 @@ async function showUnsent(socket: string, progress: Progress, ended: AbortSignal
 }
 
 /** Takes the mount out of the tree; one in use only when its process is gone anyway. */
-async function detach(path: string, retries = BUSY_RETRIES): Promise<void> {
+async function detach(path: string): Promise<void> {
   try {
     await unmountPath(path, { lazy: false });
   } catch (error) {
@@ -121,11 +118,6 @@ async function detach(path: string, retries = BUSY_RETRIES): Promise<void> {
     if (error.kind !== 'busy') throw error;
     if (await isDeadMount(path)) return unmountPath(path, { lazy: true });
     const holders = describeHolders(await holdersOf(path));
-    // Nobody to be seen: whoever it was is just leaving.
-    if (holders === '' && retries > 0) {
-      await delay(BUSY_DELAY);
-      return detach(path, retries - 1);
-    }
     const who = holders === '' ? '' : ` by ${holders}`;
     throw new CommandError('busy', `${path} is in use${who}; --force unmounts all the same`);
   }

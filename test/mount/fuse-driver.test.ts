@@ -142,6 +142,20 @@ describe('ends', () => {
     expect(await isMountPoint(mounted.mountpoint)).toBe(false);
   });
 
+  it('when whoever held it for a moment has let go', async () => {
+    const mounted = await MountedMemory.serve(scope, user);
+    const { pid = 0 } = start('sh', ['-c', 'cd "$0" && exec sleep 60', mounted.mountpoint], { as: user });
+    onTestFinished(() => endProcesses([pid], 'SIGKILL'));
+    await until(
+      'a program to be inside',
+      async () => (await readlink(`/proc/${pid}/cwd`)) === mounted.mountpoint,
+    );
+    const unmounting = unmountPath(mounted.mountpoint, { lazy: false });
+    process.kill(pid, 'SIGKILL');
+    await unmounting;
+    expect((await mounted.ending()).reason).toBe('unmounted');
+  });
+
   it('at once when the process exits, with the mount still there', async () => {
     const mounted = await MountedMemory.serve(scope, user);
     mounted.send('exit');
