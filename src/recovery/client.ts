@@ -142,6 +142,19 @@ export class RecoveringClient {
     );
   }
 
+  /**
+   * A handle of a file that is there, by its attributes: the server is asked for it when a request needs it, as after
+   * a loss (see Keeper). What cannot be had then is ESTALE.
+   */
+  openLater(path: ByteString, pflags: number): SftpHandle {
+    return this.#handles.add(null, 'file', path, pflags);
+  }
+
+  /** Has the handle opened, if that was left for later; the request is sent before the call returns. */
+  openNow(handle: SftpHandle): Promise<void> {
+    return this.#call({ send: (client) => this.#handles.with(client, handle, async () => undefined) });
+  }
+
   async opendir(path: ByteString): Promise<SftpHandle> {
     const real = await this.#call({ send: (client) => client.opendir(path) });
     return this.#handles.add(real, 'directory', path, 0);
@@ -155,12 +168,19 @@ export class RecoveringClient {
   }
 
   readInto(handle: SftpHandle, offset: number, targets: readonly Uint8Array[]): Promise<number> {
-    return this.#call({ send: (client) => client.readInto(this.#handles.real(handle), offset, targets) });
+    return this.#call({
+      send: (client) => this.#handles.with(client, handle, (real) => client.readInto(real, offset, targets)),
+    });
   }
 
   /** Waits for a session as long as it takes: what was written is not given up while the mount lives. */
   write(handle: SftpHandle, offset: number, data: Uint8Array): Promise<void> {
-    return this.#call({ send: (client) => client.write(this.#handles.changing(handle), offset, data) }, true);
+    return this.#call(
+      {
+        send: (client) => this.#handles.changing(client, handle, (real) => client.write(real, offset, data)),
+      },
+      true,
+    );
   }
 
   lstat(path: ByteString): Promise<SftpAttributes> {
@@ -172,7 +192,9 @@ export class RecoveringClient {
   }
 
   fstat(handle: SftpHandle): Promise<SftpAttributes> {
-    return this.#met(this.#call({ send: (client) => client.fstat(this.#handles.real(handle)) }));
+    return this.#met(
+      this.#call({ send: (client) => this.#handles.with(client, handle, (real) => client.fstat(real)) }),
+    );
   }
 
   setstat(path: ByteString, attrs: SftpAttributes): Promise<void> {
@@ -180,7 +202,9 @@ export class RecoveringClient {
   }
 
   fsetstat(handle: SftpHandle, attrs: SftpAttributes): Promise<void> {
-    return this.#call({ send: (client) => client.fsetstat(this.#handles.changing(handle), attrs) });
+    return this.#call({
+      send: (client) => this.#handles.changing(client, handle, (real) => client.fsetstat(real, attrs)),
+    });
   }
 
   lsetstat(path: ByteString, attrs: SftpAttributes): Promise<void> {
@@ -189,7 +213,9 @@ export class RecoveringClient {
 
   /** After a loss the directory is read from its beginning: names may come twice. */
   async readdir(handle: SftpHandle): Promise<readonly SftpName[] | null> {
-    const page = await this.#call({ send: (client) => client.readdir(this.#handles.real(handle)) });
+    const page = await this.#call({
+      send: (client) => this.#handles.with(client, handle, (real) => client.readdir(real)),
+    });
     if (page !== null) await this.meet?.(page.map(({ attributes }) => attributes));
     return page;
   }
@@ -211,7 +237,7 @@ export class RecoveringClient {
   }
 
   fsync(handle: SftpHandle): Promise<void> {
-    return this.#call({ send: (client) => client.fsync(this.#handles.real(handle)) });
+    return this.#call({ send: (client) => this.#handles.with(client, handle, (real) => client.fsync(real)) });
   }
 
   copyData(
@@ -222,10 +248,12 @@ export class RecoveringClient {
     writeOffset: number,
   ): Promise<void> {
     return this.#call({
-      send: (client) => {
-        const source = this.#handles.real(readHandle);
-        return client.copyData(source, readOffset, length, this.#handles.changing(writeHandle), writeOffset);
-      },
+      send: (client) =>
+        this.#handles.with(client, readHandle, (from) =>
+          this.#handles.changing(client, writeHandle, (to) =>
+            client.copyData(from, readOffset, length, to, writeOffset),
+          ),
+        ),
     });
   }
 

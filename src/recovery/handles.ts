@@ -3,6 +3,9 @@
  * of the moment; when a session is lost, everything that is open is opened again on the next one, by the name
  * that it has by then, never with CREAT, TRUNC or EXCL, and used only if it is the same file. What cannot be
  * opened again is stale for good.
+ *
+ * A handle may also be given before the server is asked: it is opened, in just that way, when the first request
+ * needs it. Requests that come meanwhile go out in the order of the calls.
  */
 import { ascii, type ByteString, decodeText } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
@@ -36,13 +39,20 @@ export interface Keeper {
 }
 
 interface Held {
-  /** The server's handle, of this session or, until it is opened again, of the last one. */
-  real: SftpHandle;
+  /** The server's handle, of this session or, until it is opened again, of the last one; null: not opened yet. */
+  real: SftpHandle | null;
   readonly kind: 'file' | 'directory';
   readonly pflags: number;
   keeper: Keeper;
   /** Why it could not be opened again; null while it is not stale. */
   stale: string | null;
+  /** Requests for which it is being opened. */
+  waiting: Waiting[] | null;
+}
+
+interface Waiting {
+  go(real: SftpHandle): void;
+  fail(error: unknown): void;
 }
 
 /** The pflags by which a file that is there may be opened again. */
@@ -89,15 +99,19 @@ export class Handles {
     this.#report = report;
   }
 
+  /** How many are open on the server. */
   get size(): number {
-    return this.#held.size;
+    let size = 0;
+    for (const { real } of this.#held.values()) if (real !== null) size += 1;
+    return size;
   }
 
-  add(real: SftpHandle, kind: Held['kind'], path: ByteString, pflags: number): SftpHandle {
+  /** `real` is null for one that is to be opened when it is needed. */
+  add(real: SftpHandle | null, kind: Held['kind'], path: ByteString, pflags: number): SftpHandle {
     const handle = `handle ${this.#next}` as SftpHandle;
     this.#next += 1;
     const keeper: Keeper = { paths: () => [path], changing: () => undefined, isSame: () => true };
-    this.#held.set(handle, { real, kind, pflags, keeper, stale: null });
+    this.#held.set(handle, { real, kind, pflags, keeper, stale: null, waiting: null });
     return handle;
   }
 
@@ -107,19 +121,30 @@ export class Handles {
     if (held !== undefined) held.keeper = keeper;
   }
 
-  /** The server's handle of this session. Throws ESTALE when there is none any more. */
-  real(handle: SftpHandle): SftpHandle {
+  /**
+   * Sends a request by the server's handle of this session, which `client` carries: at once, or as soon as it is open.
+   * Fails with ESTALE when it cannot be, any more.
+   */
+  with<T>(client: SftpClient, handle: SftpHandle, send: (real: SftpHandle) => Promise<T>): Promise<T> {
     const held = this.#held.get(handle);
-    if (held === undefined) throw new FsError('EBADF', 'a handle that was closed');
-    if (held.stale !== null) throw new FsError('ESTALE', held.stale);
-    return held.real;
+    if (held === undefined) return Promise.reject(new FsError('EBADF', 'a handle that was closed'));
+    if (held.stale !== null) return Promise.reject(new FsError('ESTALE', held.stale));
+    if (held.real !== null && held.waiting === null) return send(held.real);
+    return new Promise((resolve, reject) => {
+      const go = async (real: SftpHandle) => send(real);
+      const waiting: Waiting = { go: (real) => void go(real).then(resolve, reject), fail: reject };
+      if (held.waiting !== null) held.waiting.push(waiting);
+      else {
+        held.waiting = [waiting];
+        void this.#openLate(client, handle, held);
+      }
+    });
   }
 
   /** The same, for a request that may change the file. */
-  changing(handle: SftpHandle): SftpHandle {
-    const real = this.real(handle);
+  changing<T>(client: SftpClient, handle: SftpHandle, send: (real: SftpHandle) => Promise<T>): Promise<T> {
     this.#held.get(handle)?.keeper.changing();
-    return real;
+    return this.with(client, handle, send);
   }
 
   /** Forgets the handle; answers the server's, if there is one. */
@@ -131,20 +156,51 @@ export class Handles {
 
   /** Opens everything again. Rejects only when the session is lost meanwhile. */
   async reopen(client: SftpClient): Promise<void> {
-    const all = [...this.#held].filter(([, { stale }]) => stale === null);
+    const all = [...this.#held].filter(([, { real, stale }]) => real !== null && stale === null);
     for (let at = 0; at < all.length; at += BATCH) {
-      await Promise.all(all.slice(at, at + BATCH).map(([, held]) => this.#reopen(client, held)));
+      await Promise.all(
+        all.slice(at, at + BATCH).map(([handle, held]) => this.#reopen(client, handle, held)),
+      );
     }
-    const closedMeanwhile = all.filter(([handle, { stale }]) => stale === null && !this.#held.has(handle));
-    await Promise.allSettled(closedMeanwhile.map(([, { real }]) => client.close(real)));
   }
 
-  async #reopen(client: SftpClient, held: Held): Promise<void> {
-    const paths = held.keeper.paths();
+  async #reopen(client: SftpClient, handle: SftpHandle, held: Held): Promise<void> {
+    await this.#open(client, held);
+    if (held.stale === null) this.#closeUnwanted(client, handle, held);
+    // Whoever lists a directory hears of it at once.
+    else if (held.kind === 'file')
+      this.#report(`${nameOf(held)} is stale after the loss of the connection: ${held.stale}`);
+  }
+
+  /** Opens for the first time, for those who wait for it. If the session is lost meanwhile, they hear of that. */
+  async #openLate(client: SftpClient, handle: SftpHandle, held: Held): Promise<void> {
+    const lost = await this.#open(client, held).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    const waiting = held.waiting ?? [];
+    held.waiting = null;
+    if (held.real !== null && lost === null) {
+      for (const { go } of waiting) go(held.real);
+      this.#closeUnwanted(client, handle, held);
+      return;
+    }
+    if (held.stale !== null) this.#report(`${nameOf(held)} is stale: ${held.stale}`);
+    for (const { fail } of waiting) fail(lost ?? new FsError('ESTALE', held.stale ?? 'not opened'));
+  }
+
+  /** It may have been closed while it was being opened. */
+  #closeUnwanted(client: SftpClient, handle: SftpHandle, { real }: Held): void {
+    if (real === null || this.#held.has(handle)) return;
+    client.close(real).catch((error: unknown) => log('close: %s', error));
+  }
+
+  /** Rejects only when the session is lost; else the handle has its file or is stale. */
+  async #open(client: SftpClient, held: Held): Promise<void> {
     let reason = 'it was removed while it was open';
-    for (const path of paths) {
+    for (const path of held.keeper.paths()) {
       try {
-        held.real = await this.#open(client, path, held);
+        held.real = await this.#openAt(client, path, held);
         return;
       } catch (error) {
         if (error instanceof ConnectionLostError) throw error;
@@ -152,13 +208,9 @@ export class Handles {
       }
     }
     held.stale = reason;
-    // Whoever lists a directory hears of it at once.
-    if (held.kind === 'directory') return;
-    const [name = ascii('a removed file')] = paths;
-    this.#report(`${decodeText(name)} is stale after the loss of the connection: ${reason}`);
   }
 
-  async #open(client: SftpClient, path: ByteString, held: Held): Promise<SftpHandle> {
+  async #openAt(client: SftpClient, path: ByteString, held: Held): Promise<SftpHandle> {
     if (held.kind === 'directory') return client.opendir(path);
     const handle = await openExisting(client, path, held.pflags);
     try {
@@ -170,4 +222,9 @@ export class Handles {
     await client.close(handle);
     throw new FsError('ESTALE', 'another file, or another content, has taken its place');
   }
+}
+
+function nameOf({ keeper }: Held): string {
+  const [name = ascii('a removed file')] = keeper.paths();
+  return decodeText(name);
 }
