@@ -12,8 +12,9 @@ import { Network } from './network.js';
 import { type BenchOptions, parseOptions } from './options.js';
 import { ensurePrograms, peersNamed } from './peers/index.js';
 import type { Peer } from './peers/peer.js';
+import { isUnknown } from './peers/variants.js';
 import { markdown, targetTable } from './report.js';
-import { merged, type Results } from './results.js';
+import { isVariant, merged, type Results, SUBJECT } from './results.js';
 import { scenariosFor } from './scenarios/index.js';
 import { sizesFor } from './sizes.js';
 import { svg } from './svg.js';
@@ -29,7 +30,7 @@ function list(): void {
 }
 
 async function versionsOf(peers: readonly Peer[]): Promise<Readonly<Record<string, string>>> {
-  const others = peers.filter(({ name }) => name !== 'local' && name !== 'sftp');
+  const others = peers.filter(({ name }) => name !== 'local' && name !== 'sftp' && !isVariant(name));
   const versions = await Promise.all(others.map(async (peer) => [peer.name, await peer.version()] as const));
   const ssh = await run('ssh', ['-V']);
   const [openssh = 'unknown'] = ssh.stderr.trim().split(/[\s,]/);
@@ -42,7 +43,11 @@ async function measured(options: BenchOptions): Promise<Results> {
   process.env.TMPDIR = resolve(options.data ?? (await memoryDirectory(ROOM)) ?? tmpdir());
   const profile = options.profile === null ? null : resolve(options.profile);
   if (profile !== null) await mkdir(profile, { recursive: true });
-  const peers = peersNamed(options.peer, { options: options.remoraOptions, profile });
+  for (const name of options.peer.filter(isUnknown)) {
+    process.stderr.write(`${name} is left out: this Remora does not have its option\n`);
+  }
+  const known = options.peer.filter((name) => !isUnknown(name));
+  const peers = peersNamed(known, { options: options.remoraOptions, profile });
   await ensurePrograms(peers);
   const scope = await Scope.open('bench');
   let closing: Promise<void> | null = null;
@@ -120,7 +125,9 @@ async function main(): Promise<void> {
     print(targetTable(judge(results)));
   }
   const missed = judge(results).some(({ verdict }) => verdict === 'missed');
-  const failed = results.measurements.some(({ peer, failure }) => peer === 'remora' && failure !== null);
+  const failed = results.measurements.some(
+    ({ peer, failure }) => (peer === SUBJECT || isVariant(peer)) && failure !== null,
+  );
   if (failed || (checkTargets !== false && missed)) process.exitCode = 1;
 }
 

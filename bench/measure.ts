@@ -10,7 +10,7 @@ import type { Server } from '../test/support/server.js';
 import type { Data } from './data.js';
 import type { Network } from './network.js';
 import type { Client, Peer } from './peers/peer.js';
-import type { Measurement } from './results.js';
+import { isVariant, type Measurement } from './results.js';
 import { scenariosFor } from './scenarios/index.js';
 import type { Metric, Scenario } from './scenarios/scenario.js';
 import { sizesFor } from './sizes.js';
@@ -55,7 +55,8 @@ export async function measure(plan: Plan, around: Surroundings): Promise<readonl
       if (scenario.once === true && rtt !== Math.min(...plan.rtts)) continue;
       const peers = plan.peers.filter((peer) => takesPart(peer, scenario));
       const tallies = new Map(peers.map((peer) => [peer, emptyTally()]));
-      for (let run = 1; run <= plan.runs; run++) {
+      const runs = Math.min(plan.runs, scenario.runs ?? plan.runs);
+      for (let run = 1; run <= runs; run++) {
         for (const [peer, tally] of tallies) {
           if (tally.over || tally.failure !== null) continue;
           around.signal.throwIfAborted();
@@ -71,6 +72,7 @@ export async function measure(plan: Plan, around: Surroundings): Promise<readonl
 
 function takesPart(peer: Peer, scenario: Scenario): boolean {
   if (peer.name === 'local') return scenario.local === true;
+  if (isVariant(peer.name)) return scenario.variants?.some((name) => name === peer.name) === true;
   return peer.mounts || scenario.copies === true;
 }
 
@@ -92,12 +94,22 @@ async function once({ peer, scenario, tally, server, plan, around }: Turn): Prom
   const { scope, data } = around;
   const recorded = new Map<string, number>();
   const workshop = await scope.makeDirectory('workshop');
-  let client: Client | null = null;
+  const cache = await scope.makeDirectory('cache');
+  const clients: Client[] = [];
+  const disconnect = async () => {
+    for (const client of clients.splice(0)) await client.close();
+  };
+  const connect = async () => {
+    await disconnect();
+    const client = await peer.connect({ scope, server, directory: data.root, cache });
+    clients.push(client);
+    return client;
+  };
   try {
     await scenario.prepare(data);
-    client = await peer.connect({ scope, server, directory: data.root });
     await scenario.run({
-      client,
+      client: await connect(),
+      reconnect: connect,
       data,
       workshop,
       cap: plan.cap ?? scenario.cap,
@@ -114,8 +126,8 @@ async function once({ peer, scenario, tally, server, plan, around }: Turn): Prom
       tally.failure = message.replaceAll(scope.directory, '').replaceAll(process.cwd(), '');
     }
   } finally {
-    await client?.close();
-    await rm(workshop, { recursive: true, force: true });
+    await disconnect();
+    for (const directory of [workshop, cache]) await rm(directory, { recursive: true, force: true });
   }
   if (tally.failure === null) {
     for (const [metric, value] of recorded) {

@@ -31,7 +31,8 @@ export class Network {
 
   /** @param bandwidth megabits per second each way; null is unlimited. */
   static async start(scope: Scope, bandwidth: number | null): Promise<Network> {
-    const sshd = await Sshd.start(scope, { sftp: 'external', config: ['LogLevel ERROR'] });
+    // Less would hide that it listens.
+    const sshd = await Sshd.start(scope, { sftp: 'external', config: ['LogLevel INFO'] });
     return new Network(scope, sshd, bandwidth);
   }
 

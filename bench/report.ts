@@ -10,6 +10,7 @@ import {
   rowsOf,
   runsOf,
   SUBJECT,
+  variantsOf,
 } from './results.js';
 import { type Judgement, judge } from './targets.js';
 
@@ -82,22 +83,22 @@ function heading({ roundTrips }: Results, rtt: number): string {
 
 function table({ measurements }: Results, rtt: number): string {
   const peers = peersOf(measurements);
-  const columns = ['scenario', 'unit', 'runs', SUBJECT, ...peers, ...peers.map((peer) => `× ${peer}`)];
+  const shown = [SUBJECT, ...variantsOf(measurements), ...peers];
+  const columns = ['scenario', 'unit', 'runs', ...shown, ...peers.map((peer) => `× ${peer}`)];
   const lines = rowsOf(measurements)
     .filter((row) => row.rtt === rtt)
-    .map((row) => cells(row, peers));
+    .map((row) => cells(row, shown, peers));
   return markdownTable(columns, lines);
 }
 
-function cells(row: Row, peers: readonly string[]): readonly string[] {
+function cells(row: Row, shown: readonly string[], peers: readonly string[]): readonly string[] {
   const mine = row.byPeer.get(SUBJECT);
   const [fewest, most] = runsOf(row);
   return [
     `${row.scenario}, ${row.metric}`,
     row.unit,
     fewest === most ? `${most}` : `${fewest}–${most}`,
-    cell(mine),
-    ...peers.map((peer) => cell(row.byPeer.get(peer))),
+    ...shown.map((peer) => cell(row.byPeer.get(peer))),
     ...peers.map((peer) => times(ratio(mine, row.byPeer.get(peer)))),
   ];
 }

@@ -77,6 +77,11 @@ export interface Ratio {
 
 export const SUBJECT = 'remora';
 
+/** Is the client Remora with options of its own? */
+export function isVariant(peer: string): boolean {
+  return peer.startsWith(`${SUBJECT}-`);
+}
+
 /** The middle value, or the mean of the middle two; null of nothing. */
 export function median(values: readonly number[]): number | null {
   return quantile(values, 0.5);
@@ -148,7 +153,16 @@ export function runsOf({ byPeer }: Row): readonly [number, number] {
   return counts.length === 0 ? [0, 0] : [Math.min(...counts), Math.max(...counts)];
 }
 
-/** Peers other than Remora, in the order in which they first appear. */
+/** Peers other than Remora, with whatever options, in the order in which they first appear. */
 export function peersOf(measurements: readonly Measurement[]): readonly string[] {
-  return [...new Set(measurements.map((each) => each.peer))].filter((peer) => peer !== SUBJECT);
+  return namesIn(measurements).filter((peer) => peer !== SUBJECT && !isVariant(peer));
+}
+
+/** Remora with options of its own, in the order in which they first appear. */
+export function variantsOf(measurements: readonly Measurement[]): readonly string[] {
+  return namesIn(measurements).filter(isVariant);
+}
+
+function namesIn(measurements: readonly Measurement[]): readonly string[] {
+  return [...new Set(measurements.map(({ peer }) => peer))];
 }

@@ -25,8 +25,12 @@ export interface Sizes {
   readonly randomReads: { readonly alone: number; readonly together: number };
   /** For ls, stat and git. */
   readonly project: Shape;
-  /** For find and tar. */
+  /** For find, tar, grep and reading in no order. */
   readonly small: Shape;
+  /** Files of the small tree that are read in no order. */
+  readonly scattered: number;
+  /** Bytes of the file that is copied within the mount. */
+  readonly copied: number;
   readonly removed: Shape;
   readonly created: number;
   /** Bytes of the large file that is written while stat is timed, and how often stat is called. */
@@ -46,6 +50,8 @@ export function sizesFor(rtt: number, quick: boolean): Sizes {
       randomReads: far ? { alone: 20, together: 160 } : { alone: 400, together: 1600 },
       project: { directories: 10, files: 200, bytes: KIB },
       small: { directories: 5, files: 100, bytes: 4 * KIB },
+      scattered: 40,
+      copied: 8 * MIB,
       removed: { directories: 4, files: 40, bytes: KIB },
       created: 20,
       load: 256 * MIB,
@@ -60,6 +66,8 @@ export function sizesFor(rtt: number, quick: boolean): Sizes {
     randomReads: far ? { alone: 100, together: 1600 } : { alone: 4000, together: 16_000 },
     project: { directories: 100, files: 2000, bytes: KIB },
     small: { directories: 50, files: 1000, bytes: 4 * KIB },
+    scattered: far ? 200 : 1000,
+    copied: 64 * MIB,
     removed: far ? { directories: 10, files: 200, bytes: KIB } : { directories: 50, files: 1000, bytes: KIB },
     created: 200,
     load: 2 * GIB,

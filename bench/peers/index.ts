@@ -8,10 +8,13 @@ import { rclone } from './rclone.js';
 import { RemoraPeer, type RemoraSettings } from './remora.js';
 import { sftp } from './sftp.js';
 import { sshfs } from './sshfs.js';
+import { VARIANT_NAMES, type VariantName } from './variants.js';
 
-export const PEER_NAMES = ['remora', 'sshfs', 'rclone', 'sftp'] as const;
+const PLAIN = { sshfs, rclone, sftp } as const;
 
-export type PeerName = (typeof PEER_NAMES)[number];
+export type PeerName = 'remora' | VariantName | keyof typeof PLAIN;
+
+export const PEER_NAMES: readonly PeerName[] = ['remora', ...VARIANT_NAMES, 'sshfs', 'rclone', 'sftp'];
 
 /** Programs that the scenarios and the server need. */
 const COMMON: Readonly<Record<string, string>> = {
@@ -22,14 +25,23 @@ const COMMON: Readonly<Record<string, string>> = {
   tar: 'tar',
   find: 'findutils',
   cmp: 'diffutils',
+  grep: 'grep',
 };
 
 const INSTALL_TIMEOUT = 600_000;
 
+const isVariant = (name: PeerName): name is VariantName => VARIANT_NAMES.some((each) => each === name);
+
 /** The clients of these names, in that order, and the local directory behind them. */
-export function peersNamed(names: readonly PeerName[], remora: RemoraSettings): readonly Peer[] {
-  const all = { remora: new RemoraPeer(remora), sshfs, rclone, sftp };
-  return [...names.map((name) => all[name]), local];
+export function peersNamed(
+  names: readonly PeerName[],
+  remora: Omit<RemoraSettings, 'variant'>,
+): readonly Peer[] {
+  const peers = names.map((name) => {
+    if (name === 'remora') return new RemoraPeer({ ...remora, variant: null });
+    return isVariant(name) ? new RemoraPeer({ ...remora, variant: name }) : PLAIN[name];
+  });
+  return [...peers, local];
 }
 
 /** Installs, as root on Debian, or names, otherwise, what is missing. */

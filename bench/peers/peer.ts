@@ -8,6 +8,8 @@ export interface Connection {
   readonly server: Server;
   /** Directory of the server. */
   readonly directory: string;
+  /** A directory of this machine that is there as long as one client is measured, however often it is connected. */
+  readonly cache: string;
 }
 
 /** A connected client. It begins with nothing cached, since it was connected for one measurement. */

@@ -4,6 +4,7 @@
  * as many threads as DEPTH.
  */
 import { open } from 'node:fs/promises';
+import { places } from './places.js';
 import { answer } from './timing.js';
 
 const PAGE = 4096;
@@ -11,19 +12,10 @@ const PAGE = 4096;
 const [, , file = '', reference = '', count = '', depth = ''] = process.argv;
 const total = Number(count);
 
-/** Pages of a file of `pages` pages, by a linear congruential generator (Knuth, MMIX). */
-function* places(pages: number): Generator<number> {
-  let state = 0x5eedn;
-  for (;;) {
-    state = BigInt.asUintN(64, state * 6364136223846793005n + 1442695040888963407n);
-    yield Number((state >> 33n) % BigInt(pages)) * PAGE;
-  }
-}
-
 const original = await open(reference, 'r');
 const pages = Math.floor((await original.stat()).size / PAGE);
 const generator = places(pages);
-const offsets = Array.from({ length: total }, () => Number(generator.next().value));
+const offsets = Array.from({ length: total }, () => Number(generator.next().value) * PAGE);
 const buffers = offsets.map(() => Buffer.alloc(PAGE));
 const handle = await open(file, 'r');
 const jobs = offsets.entries();

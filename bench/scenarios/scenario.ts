@@ -4,6 +4,7 @@
  */
 import type { Data } from '../data.js';
 import type { Client } from '../peers/peer.js';
+import type { VariantName } from '../peers/variants.js';
 import type { Direction, Unit } from '../results.js';
 import type { Sizes } from '../sizes.js';
 
@@ -18,6 +19,8 @@ export interface Metric {
 /** What a scenario finds around it. */
 export interface Stage {
   readonly client: Client;
+  /** Disconnects the client; answers it connected anew. */
+  readonly reconnect: () => Promise<Client>;
   readonly data: Data;
   /** Directory of the bench's own machine for what is read; no client sees it. */
   readonly workshop: string;
@@ -38,6 +41,10 @@ export interface Scenario {
   readonly copies?: boolean;
   /** True where the local directory is measured too. */
   readonly local?: boolean;
+  /** Remora with options of its own that takes part too. */
+  readonly variants?: readonly VariantName[];
+  /** Runs that are enough where one may take many minutes. */
+  readonly runs?: number;
   /** True where the round trip changes nothing, so that the shortest is enough. */
   readonly once?: boolean;
   /** Makes what is needed at the server, before the client is connected. */

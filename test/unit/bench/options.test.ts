@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { parseOptions } from '../../../bench/options.js';
+import { PEER_NAMES } from '../../../bench/peers/index.js';
 import { SCENARIO_NAMES } from '../../../bench/scenarios/index.js';
 import { cpuSeconds, memoryLine } from '../../../bench/usage.js';
 
@@ -16,7 +17,7 @@ describe('options', () => {
     expect(parse()).toMatchObject({
       scenario: SCENARIO_NAMES,
       rtt: [0, 20, 50],
-      peer: ['remora', 'sshfs', 'rclone', 'sftp'],
+      peer: PEER_NAMES,
       runs: 3,
       bandwidth: null,
       cap: null,
@@ -51,7 +52,7 @@ describe('options', () => {
     [['--runs', '0'], 'from 1 to 100'],
     [['--runs', '1.5'], 'whole number'],
     [['--bandwidth', '0'], 'from 0.1 to 100000'],
-    [['--peer', 'nfs'], 'remora, sshfs, rclone, sftp'],
+    [['--peer', 'nfs'], PEER_NAMES.join(', ')],
     [['--scenario', 'nothing'], 'sequential-read'],
   ])('refuse %j and say what is wanted', (args, message) => {
     expect(() => parse(...args)).toThrow(message);

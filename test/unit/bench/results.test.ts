@@ -1,15 +1,19 @@
 /** The arithmetic of the bench: medians, ratios that always favour "more", bounds, targets. */
 import { describe, expect, it } from 'vitest';
+import { isUnknown, optionOf, VARIANT_NAMES } from '../../../bench/peers/variants.js';
 import {
   type Measurement,
   median,
   merged,
+  peersOf,
   quantile,
   type Results,
   ratio,
   rowsOf,
+  variantsOf,
 } from '../../../bench/results.js';
 import { judge, type Target } from '../../../bench/targets.js';
+import { parseOptions } from '../../../src/config/parse.js';
 
 function measurement(peer: string, values: readonly number[], more: Partial<Measurement> = {}): Measurement {
   return {
@@ -36,6 +40,44 @@ function results(measurements: readonly Measurement[]): Results {
     measurements,
   };
 }
+
+describe('variants', () => {
+  const target: Target = {
+    label: 'find',
+    scenario: 'find',
+    metric: 'cold',
+    rtt: 50,
+    subject: 'remora-async',
+    wanted: { peer: 'sshfs', ratio: 4 },
+  };
+  const of = (...measurements: Measurement[]) => judge(results(measurements), [target])[0];
+
+  it('are judged by what they did, not by what Remora did without the option', () => {
+    const [plain, other] = [measurement('remora', [10]), measurement('sshfs', [20])];
+    expect(of(plain, measurement('remora-async', [2]), other)).toMatchObject({
+      found: 10,
+      verdict: 'reached',
+    });
+    expect(of(measurement('remora', [2]), measurement('remora-async', [10]), other)?.verdict).toBe('missed');
+    expect(of(plain, other)?.verdict).toBe('not measured');
+  });
+
+  it('are no peers that Remora is compared with', () => {
+    const found = ['remora', 'sshfs', 'remora-async', 'local'].map((peer) => measurement(peer, [1]));
+    expect(peersOf(found)).toEqual(['sshfs', 'local']);
+    expect(variantsOf(found)).toEqual(['remora-async']);
+  });
+
+  it('take an option that the schema has, or are left out', () => {
+    expect(isUnknown('remora')).toBe(false);
+    expect(isUnknown('sshfs')).toBe(false);
+    for (const name of VARIANT_NAMES) {
+      const parsed = () => parseOptions([optionOf(name, '/cache')]);
+      if (isUnknown(name)) expect(parsed).toThrow();
+      else expect(parsed).not.toThrow();
+    }
+  });
+});
 
 describe('median and quantile', () => {
   it.each([
