@@ -235,7 +235,12 @@ export class Content {
 
   async #ask(lane: Lane, offset: number, targets: readonly Buffer[], length: number): Promise<number> {
     const asked = this.#clock.monotonic();
-    const count = await this.#lanes.carry(lane, length, lane.client.readInto(lane.handle, offset, targets));
+    const count = await this.#lanes.carry(
+      lane,
+      'down',
+      length,
+      lane.client.readInto(lane.handle, offset, targets),
+    );
     const now = this.#clock.monotonic();
     this.#link.arrived(count, now - asked, now);
     return count;
@@ -247,7 +252,7 @@ export class Content {
     const plan = planReadAhead(file.readAhead, { offset, size, fileSize, waits }, this.#limit);
     file.readAhead = plan.state;
     if (plan.prefetch === null || node.isDirty) return;
-    if (plan.state.window >= WIDE_WINDOW) this.#lanes.widen(file);
+    if (plan.state.window >= WIDE_WINDOW) void this.#lanes.widen(file);
     log('ahead %d+%d', plan.prefetch.offset, plan.prefetch.length);
     const last = blockOf(plan.prefetch.offset + plan.prefetch.length - 1);
     for (let index = blockOf(plan.prefetch.offset); index <= last; ) {

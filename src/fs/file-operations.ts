@@ -8,17 +8,14 @@ import { isRegular, O_EXCL, O_WRONLY } from '../base/mode.js';
 import { type Path, ROOT } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { COPY_DATA, FSYNC } from '../sftp/constants.js';
-import { toAttributes } from './identity.js';
 import { type OpenFile, type Unsent, unsentOf } from './open-file.js';
 import type { Opening } from './opening.js';
 import type { Attributes, Ids, ReadResult, Stat, WriteFlags } from './operations.js';
-import { changedThrough, mustBeCountable, mustBeWritable, type Parts } from './parts.js';
-import { both } from './remote.js';
+import { adoptBehind, changedThrough, mustBeCountable, mustBeWritable, type Parts } from './parts.js';
+import { ServerCopy } from './server-copy.js';
 
 const log = logger('files');
 
-/** One copy-data request moves at most this much, so that the channel is not blocked for long. */
-const COPY_CHUNK = 16 * 1024 * 1024;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
 const FALLOC_FL_ZERO_RANGE = 16;
@@ -31,10 +28,12 @@ export class FileOperations {
   readonly #parts: Parts;
 
   readonly #opening: Opening;
+  readonly #copy: ServerCopy;
 
   constructor(parts: Parts, opening: Opening) {
     this.#parts = parts;
     this.#opening = opening;
+    this.#copy = new ServerCopy(parts);
   }
 
   async mknod(path: Path, mode: number, by?: Ids): Promise<Stat> {
@@ -140,7 +139,7 @@ export class FileOperations {
    * `last` sends travels with the question for them.
    */
   async settle(file: OpenFile, last: () => void = () => undefined): Promise<Attributes | null> {
-    const { writes, remote, names, identity, freshness } = this.#parts;
+    const { writes, remote, names } = this.#parts;
     const { node } = file;
     const { resent, writes: seen } = node;
     const wasDirty = node.isDirty;
@@ -175,15 +174,7 @@ export class FileOperations {
       unknown();
       return null;
     }
-    const { path } = node;
-    const attributes = toAttributes(identity, answer, path === null ? 0 : names.linkCount(path));
-    if (wasDirty) freshness.observeClock(attributes.mtime);
-    freshness.stamp(node, attributes);
-    if (path === null) return attributes;
-    if (names.epochs.isCurrent(path, since)) names.changed(path, attributes);
-    else names.outdated(path);
-    if (wasDirty) changedThrough(this.#parts, path);
-    return attributes;
+    return adoptBehind(this.#parts, node, answer, { since, hasChanged: wasDirty });
   }
 
   /** Cuts or extends the file: through `own`, a handle open for writing, or by its name. */
@@ -246,47 +237,51 @@ export class FileOperations {
     }
   }
 
+  /**
+   * Copies on the server, as copy_file_range(2) does: some of the range, none of it where the source has ended. ENOSYS
+   * where the server cannot, and EOPNOTSUPP where it does not for these files: the kernel reads and writes then.
+   */
   async copyFileRange(
     from: number,
     fromOffset: number,
     to: number,
     toOffset: number,
-    length: number,
+    wanted: number,
   ): Promise<number> {
-    const { files, remote, content, names } = this.#parts;
-    const { client } = remote;
-    if (!client.has(COPY_DATA)) throw new FsError('EOPNOTSUPP', 'the server has no copy-data');
-    mustBeWritable(this.#parts.options);
+    const { files, remote, links, options } = this.#parts;
+    if (!remote.client.has(COPY_DATA)) throw new FsError('ENOSYS', 'the server has no copy-data');
+    mustBeWritable(options);
     const source = files.get(from);
     const target = files.get(to);
-    // OpenSSH refuses to copy within one file; the kernel copies by reading and writing then.
-    if (source.node === target.node) throw new FsError('EOPNOTSUPP', 'a copy within one file');
-    await Promise.all([this.settle(source), this.settle(target)]);
-    await this.#tellFailure(source);
-    await this.#tellFailure(target);
-    const copied = Math.min(length, COPY_CHUNK, source.node.size - fromOffset);
-    if (copied <= 0) return 0;
-    mustBeCountable(toOffset + copied);
-    const { node } = target;
-    const path = node.path === null ? null : remote.at(node.path);
-    content.changed(node, toOffset, toOffset + copied, node.size);
-    const change = client.copyData(source.handle, fromOffset, copied, target.handle, toOffset);
-    node.mayBecome(Math.max(node.size, toOffset + copied), change);
-    const [done, after] = await both(change, client.fstat(target.handle));
-    content.changed(node, toOffset, toOffset + copied, node.size);
-    node.stamp = null;
-    node.writes += 1;
-    target.wrote = true;
-    if (node.path !== null) names.outdated(node.path);
-    if (done.status === 'rejected') {
-      const failure = await remote.failure(done.reason, { op: 'copy', path });
+    if (!source.canRead || !target.canWrite || target.append) throw new FsError('EBADF');
+    if (source.node === target.node) {
+      const isOverlapping = Math.abs(fromOffset - toOffset) < wanted;
+      // OpenSSH refuses to copy within one file.
+      throw new FsError(isOverlapping ? 'EINVAL' : 'EOPNOTSUPP', 'a copy within one file');
+    }
+    const [{ path: sourcePath }, { path }] = [source.node, target.node];
+    // Two names of one file: what is a copy to the server may be an overlap.
+    if (sourcePath !== null && path !== null && links.others(path).includes(sourcePath)) {
+      throw new FsError('EOPNOTSUPP', 'these may be one file');
+    }
+    await Promise.all([source, target].map((file) => this.#confirmed(file)));
+    const length = Math.min(wanted, source.node.size - fromOffset);
+    if (length <= 0) return 0;
+    mustBeCountable(toOffset + length);
+    try {
+      return await this.#copy.copy({ source, from: fromOffset, target, to: toOffset, length });
+    } catch (error) {
+      const at = target.node.path === null ? null : remote.at(target.node.path);
+      const failure = await remote.failure(error, { op: 'copy', path: at });
       // Whatever the reason, reading and writing will tell it, or do without.
       throw failure.code === 'EIO' ? new FsError('EOPNOTSUPP', failure.message, { cause: failure }) : failure;
     }
-    const size = after.status === 'fulfilled' ? (after.value.size ?? 0) : toOffset + copied;
-    node.size = Math.max(node.size, Math.min(size, toOffset + copied));
-    // A source that shrank on the server ends the copy early, and the server does not say where.
-    return Math.max(0, Math.min(copied, size - toOffset));
+  }
+
+  /** Everything that was written to the file is on the server; an earlier failure is told. */
+  async #confirmed(file: OpenFile): Promise<void> {
+    if (file.node.isDirty) await this.settle(file);
+    await this.#tellFailure(file);
   }
 
   /** The error of an earlier write; by then the size is again what the server has, or an append would leave a gap. */

@@ -15,7 +15,7 @@ import type { FileNode } from './open-file.js';
 import type { Attributes } from './operations.js';
 import type { Store } from './parts.js';
 import { both } from './remote.js';
-import { isRacy, isSameFile } from './same-file.js';
+import { isGrownFile, isRacy, isSameFile } from './same-file.js';
 
 /** How often name and handle are compared before they count as two files: a log may grow between the answers. */
 const COMPARISONS = 3;
@@ -72,6 +72,7 @@ export class Freshness {
     const at = remote.at(path);
     const since = names.epochs.now();
     const answer = await this.#compare(
+      node,
       () => remote.look(at),
       () => remote.client.fstat(file.handle),
     );
@@ -89,10 +90,11 @@ export class Freshness {
     return truth;
   }
 
-  /** Do two handles reach one file? Where the server does not say, they are taken to. */
-  async isOneFile(a: SftpHandle, b: SftpHandle): Promise<boolean> {
+  /** Does a handle reach the file of another one, `node`? Where the server does not say, it is taken to. */
+  async isOneFile(node: FileNode, a: SftpHandle, b: SftpHandle): Promise<boolean> {
     const { client } = this.#store.remote;
     const answer = await this.#compare(
+      node,
       () => client.fstat(a),
       () => client.fstat(b),
     );
@@ -147,7 +149,9 @@ export class Freshness {
     kernel?.invalidateEntry(path);
   }
 
+  /** Two answers, given back to back, about what may be one file: `node`, which may just be growing under our hands. */
   async #compare(
+    node: FileNode,
     first: () => Promise<SftpAttributes>,
     second: () => Promise<SftpAttributes>,
   ): Promise<SftpAttributes | 'different' | 'unknown'> {
@@ -155,6 +159,7 @@ export class Freshness {
       const [a, b] = await both(first(), second());
       if (a.status === 'rejected' || b.status === 'rejected') return 'unknown';
       if (isSameFile(a.value, b.value)) return a.value;
+      if (node.isInFlux && isGrownFile(a.value, b.value, node.extent)) return b.value;
     }
     return 'different';
   }

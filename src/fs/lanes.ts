@@ -19,7 +19,7 @@ import { isGrownFile, isSameFile } from './same-file.js';
 
 const log = logger('lanes');
 
-/** Bytes in flight that fill a lane: what a server takes in at once, and some more to keep it busy. */
+/** Bytes on their way to the server that fill a lane: what it takes in at once, and some more to keep it busy. */
 const CAPACITY = 3 * 1024 * 1024;
 /** How often a file is opened further before it is left as it is. */
 const ATTEMPTS = 3;
@@ -27,7 +27,7 @@ const ATTEMPTS = 3;
 /** As much of a client as data needs: that of the mount, which recovers, or one for bulk data, which does not. */
 export type DataClient = Pick<
   SftpClient,
-  'state' | 'limits' | 'open' | 'fstat' | 'readInto' | 'write' | 'close'
+  'state' | 'limits' | 'open' | 'fstat' | 'readInto' | 'write' | 'copyData' | 'close'
 >;
 
 /** One way to reach an open file. */
@@ -36,14 +36,26 @@ export interface Lane {
   readonly handle: SftpHandle;
 }
 
+/** Two open files over one client. */
+export interface Way {
+  readonly first: Lane;
+  readonly second: Lane;
+  /** It is the client that carries the metadata. */
+  readonly isHome: boolean;
+}
+
+/** Which way data goes on its lane: to the server or from there. */
+export type Direction = 'up' | 'down';
+
 export class Lanes {
   readonly #remote: Remote;
   readonly #bulk: BulkClients | null;
-  readonly #loads = new WeakMap<DataClient, number>();
+  /** Bytes in flight, by their direction. */
+  readonly #loads = new WeakMap<DataClient, Readonly<Record<Direction, number>>>();
   /** Renames under way, and how many ever began. */
   readonly #moves = new Set<{ readonly from: Path; readonly to: Path }>();
   #renames = 0;
-  /** Called when there may be room where there was none: a file has got further lanes, or a full one has emptied. */
+  /** Called when there may be room where there was none: a file has got further lanes. */
   onRoom: () => void = () => undefined;
 
   constructor(remote: Remote, bulk: BulkClients | null) {
@@ -63,21 +75,17 @@ export class Lanes {
 
   /** The least loaded lane, for the next piece of data: several server processes then share the work. */
   best(file: OpenFile): Lane {
-    const [first = file.home, ...others] = this.#usable(file);
-    return others.reduce(
-      (least, lane) => (this.#load(lane.client) < this.#load(least.client) ? lane : least),
-      first,
-    );
+    return this.#leastLoaded(this.#usable(file)) ?? file.home;
   }
 
-  /** The same, or null when each lane has as much in flight as it can carry. */
+  /** The same for a write, among those with room for one; null when there is none. */
   free(file: OpenFile): Lane | null {
-    const lane = this.best(file);
-    return this.hasRoom(lane) ? lane : null;
+    return this.#leastLoaded(this.#usable(file).filter((lane) => this.hasRoom(lane)));
   }
 
+  /** What is read goes the other way, and takes no room from what is written. */
   hasRoom({ client }: Lane): boolean {
-    return this.#load(client) < CAPACITY;
+    return this.#loadOf(client).up < CAPACITY;
   }
 
   /** The way of `file` over `client`, if it has one. */
@@ -85,15 +93,28 @@ export class Lanes {
     return [file.home, ...file.further].find((lane) => lane.client === client) ?? null;
   }
 
+  /** Both files over the least loaded client that has both. */
+  together(first: OpenFile, second: OpenFile): Way {
+    const shared = first.further.filter(
+      ({ client }) => client.state === 'open' && second.further.some((other) => other.client === client),
+    );
+    const lane = this.#leastLoaded(shared);
+    const other = lane === null ? null : this.over(second, lane.client);
+    if (lane === null || other === null) return { first: first.home, second: second.home, isHome: true };
+    return { first: lane, second: other, isHome: false };
+  }
+
   /** Counts `bytes` as in flight while `request` is. */
-  async carry<T>({ client }: Lane, bytes: number, request: Promise<T>): Promise<T> {
-    this.#loads.set(client, this.#load(client) + bytes);
+  async carry<T>({ client }: Lane, direction: Direction, bytes: number, request: Promise<T>): Promise<T> {
+    const count = (change: number) => {
+      const load = this.#loadOf(client);
+      this.#loads.set(client, { ...load, [direction]: load[direction] + change });
+    };
+    count(bytes);
     try {
       return await request;
     } finally {
-      const load = this.#load(client);
-      this.#loads.set(client, load - bytes);
-      if (load >= CAPACITY && load - bytes < CAPACITY) this.onRoom();
+      count(-bytes);
     }
   }
 
@@ -122,15 +143,15 @@ export class Lanes {
     return [path, ...moves.map(({ from, to }) => rebase(path, from, to))];
   }
 
-  /** The file is large: opens it on the bulk clients that it does not use yet, in the background. */
-  widen(file: OpenFile): void {
+  /** The file is large: opens it on the bulk clients that it does not use yet. Never rejects. */
+  async widen(file: OpenFile): Promise<void> {
     if (this.#bulk === null || file.widening !== 'no' || this.#moves.size > 0) return;
     this.#bulk.want();
     const used = new Set(file.further.map(({ client }) => client));
     const clients = this.#bulk.clients.filter((client) => !used.has(client) && this.#fits(client));
     if (clients.length === 0 || file.node.path === null) return;
     file.widening = 'under way';
-    void this.#widen(file, clients);
+    await this.#widen(file, clients);
   }
 
   /** Closes every handle of the file; nobody waits for that. */
@@ -140,8 +161,18 @@ export class Lanes {
     file.further = [];
   }
 
-  #load(client: DataClient): number {
-    return this.#loads.get(client) ?? 0;
+  #loadOf(client: DataClient): Readonly<Record<Direction, number>> {
+    return this.#loads.get(client) ?? { up: 0, down: 0 };
+  }
+
+  #leastLoaded(lanes: readonly Lane[]): Lane | null {
+    let best: Lane | null = null;
+    let least = Number.POSITIVE_INFINITY;
+    for (const lane of lanes) {
+      const { up, down } = this.#loadOf(lane.client);
+      if (up + down < least) [best, least] = [lane, up + down];
+    }
+    return best;
   }
 
   #usable(file: OpenFile): readonly Lane[] {
@@ -200,8 +231,8 @@ export class Lanes {
 }
 
 /** Is what a further handle shows `later` the file that the first one showed a moment `earlier`? */
-function isOurs({ isDirty, size }: FileNode, earlier: SftpAttributes, later: SftpAttributes): boolean {
-  return isSameFile(earlier, later) || (isDirty && isGrownFile(earlier, later, size));
+function isOurs({ isInFlux, extent }: FileNode, earlier: SftpAttributes, later: SftpAttributes): boolean {
+  return isSameFile(earlier, later) || (isInFlux && isGrownFile(earlier, later, extent));
 }
 
 function closeLane({ client, handle }: Lane): void {

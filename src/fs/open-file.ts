@@ -89,6 +89,16 @@ export class FileNode {
     return !this.buffer.isEmpty || this.unconfirmed.size > 0;
   }
 
+  /** Do changes of ours go on at this moment, so that two answers about the file may differ by them? */
+  get isInFlux(): boolean {
+    return this.isDirty || this.#underWay > 0;
+  }
+
+  /** Where the file ends at most when all that has been sent has arrived. */
+  get extent(): number {
+    return Math.max(this.size, this.grownTo);
+  }
+
   /** `change` of ours is under way: until it is answered, the file may show it or not. */
   changing(change: Promise<unknown>): void {
     this.mayDiffer = true;

@@ -247,7 +247,7 @@ export class Opening {
   async #isSame({ node }: Asked, { handle, attributes, older }: Answer): Promise<boolean> {
     const [known]: readonly OpenFile[] = [...(node?.handles ?? [])];
     if (known === undefined || older === null || isSameFile(attributes, older)) return true;
-    return this.#parts.freshness.isOneFile(handle, known.handle);
+    return this.#parts.freshness.isOneFile(known.node, handle, known.handle);
   }
 
   /** The server empties the file before anything that is written from now on arrives. */

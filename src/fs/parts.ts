@@ -2,15 +2,17 @@
 import type { Clock } from '../base/clock.js';
 import { FsError } from '../base/errno.js';
 import type { Path } from '../base/path.js';
+import type { SftpAttributes } from '../sftp/attributes.js';
 import type { Content } from './content.js';
 import type { FileTable } from './file-table.js';
 import type { Freshness } from './freshness.js';
 import type { Giving } from './giving.js';
-import type { Identity } from './identity.js';
+import { type Identity, toAttributes } from './identity.js';
 import type { Lanes } from './lanes.js';
 import type { HardLinks } from './links.js';
 import type { Listings } from './listings.js';
 import type { Namespace } from './namespace.js';
+import type { FileNode } from './open-file.js';
 import type { Attributes, KernelCache, Lookup, Stat } from './operations.js';
 import type { FsOptions } from './options.js';
 import type { Remote } from './remote.js';
@@ -83,4 +85,26 @@ export function changedThrough(parts: Parts, path: Path | null): void {
     if (node !== undefined && !node.isDirty) parts.content.drop(node);
     parts.kernel?.invalidateData(other);
   }
+}
+
+/**
+ * Takes over what the server said of the file behind the last of our writes. `since`: the epoch of the question;
+ * `hasChanged`: there was something to write.
+ */
+export function adoptBehind(
+  parts: Parts,
+  node: FileNode,
+  answer: SftpAttributes,
+  { since, hasChanged }: { readonly since: number; readonly hasChanged: boolean },
+): Attributes {
+  const { identity, names, freshness } = parts;
+  const { path } = node;
+  const attributes = toAttributes(identity, answer, path === null ? 0 : names.linkCount(path));
+  if (hasChanged) freshness.observeClock(attributes.mtime);
+  freshness.stamp(node, attributes);
+  if (path === null) return attributes;
+  if (names.epochs.isCurrent(path, since)) names.changed(path, attributes);
+  else names.outdated(path);
+  if (hasChanged) changedThrough(parts, path);
+  return attributes;
 }

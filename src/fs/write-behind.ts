@@ -168,7 +168,7 @@ export class WriteBehind {
       this.#queue.push({ file, extent, finish: resolve });
     });
     this.#promised.set(extent, { ended, since: this.#clock.monotonic() });
-    if (node.unconfirmed.size * extent.data.length >= WIDE) this.#lanes.widen(node.writer(file));
+    if (node.unconfirmed.size * extent.data.length >= WIDE) void this.#lanes.widen(node.writer(file));
     this.#pump();
   }
 
@@ -259,7 +259,7 @@ export class WriteBehind {
     // The client of the mount tells by itself what it sends.
     if (lane.client !== this.#remote.client) node.mayDiffer = true;
     try {
-      await this.#lanes.carry(lane, data.length, lane.client.write(lane.handle, offset, data));
+      await this.#lanes.carry(lane, 'up', data.length, lane.client.write(lane.handle, offset, data));
       node.arrivedTo = Math.max(node.arrivedTo, offset + data.length);
       const now = this.#clock.monotonic();
       this.#link.arrived(data.length, now - sentAt, now);

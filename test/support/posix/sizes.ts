@@ -138,6 +138,43 @@ print(os.copy_file_range(a, b, 1000, 0, 0), os.copy_file_range(a, b, 1000, 5, 5)
     assert.equal(answer, '5 0');
     await contents(join(dir, 'b'), 'short');
   },
+  'copy: copy_file_range within one file may not overlap, and works where it does not': async (dir) => {
+    const path = await made(join(dir, 'f'), '0123456789');
+    const copy = (from: number, to: number, length: number) =>
+      python(
+        `
+a = os.open(argv[0], os.O_RDWR)
+print(os.copy_file_range(a, a, ${length}, ${from}, ${to}), end="")`,
+        path,
+      );
+    assert.equal(await copy(0, 3, 5), 'EINVAL');
+    assert.equal(await copy(0, 5, 5), '5');
+    await contents(path, '0123401234');
+  },
+  'copy: copy_file_range beyond the end leaves a hole, and to a file that appends is EBADF': async (dir) => {
+    const [a, b] = [await made(join(dir, 'a'), 'copied'), await made(join(dir, 'b'), 'kept')];
+    const copy = (flags: string) =>
+      python(
+        `
+a = os.open(argv[0], os.O_RDONLY)
+b = os.open(argv[1], os.O_WRONLY | ${flags})
+print(os.copy_file_range(a, b, 6, 0, 8), end="")`,
+        a,
+        b,
+      );
+    assert.equal(await copy('os.O_APPEND'), 'EBADF');
+    assert.equal(await copy('0'), '6');
+    await contents(b, 'kept\0\0\0\0copied');
+  },
+  'copy: what was read of a file before it was copied to is not read again': async (dir) => {
+    const [a, b] = [await made(join(dir, 'a'), 'new content'), await made(join(dir, 'b'), 'old content')];
+    await using(b, 'r', async (file) => {
+      assert.equal((await readAt(file, 0, 11)).toString(), 'old content');
+      await succeeds('cp', [a, b]);
+      assert.equal((await readAt(file, 0, 11)).toString(), 'new content');
+      assert.equal((await stat(b)).size, 11);
+    });
+  },
   'copy: cp --reflink=auto makes the same file': async (dir) => {
     const bytes = pattern(2_000_000);
     await writeFile(join(dir, 'a'), bytes);

@@ -89,13 +89,3 @@ describe('a lookup that was asked before a write went out', () => {
     await close(world, handle);
   });
 });
-
-describe('a copy within one file', () => {
-  it('is left to the kernel: OpenSSH refuses it', async () => {
-    const world = await openDirect();
-    const { handle } = await world.fs.create(path('f'), O_RDWR, 0o644);
-    const copy = world.fs.copyFileRange(handle, 0, handle, 100, 50);
-    await expect(copy).rejects.toMatchObject({ code: 'EOPNOTSUPP' });
-    await close(world, handle);
-  });
-});
