@@ -23,6 +23,12 @@ export class Epochs {
     return this.#epoch;
   }
 
+  /** A new epoch in which nothing has changed: what is asked from now on is told from what was asked before. */
+  next(): number {
+    this.#epoch += 1;
+    return this.#epoch;
+  }
+
   /** `path` changed: answers about it that are under way are void. */
   touch(path: Path): void {
     this.#remember(this.#paths, path, this.#capacity);

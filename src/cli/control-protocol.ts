@@ -12,6 +12,7 @@ import type { CallStats, Failure } from '../fuse/tally.js';
 import type { LinkStatus } from '../recovery/session.js';
 import type { TrafficStatus } from '../sftp/traffic.js';
 import type { Answer } from './ipc.js';
+import type { WatchStatus } from './live.js';
 
 /** Longest line in bytes: requests are short, but for an answer typed by a person. */
 export const REQUEST_MAX = 32 * 1024;
@@ -47,6 +48,8 @@ export interface MountStatus {
   /** SSH connections, and SFTP channels for data on them. */
   readonly connections: number;
   readonly lanes: number;
+  /** How changes of others on the server are heard of; null as long as `filesystem` is. */
+  readonly watch: WatchStatus | null;
   /** The file that the log goes to; null for standard error. */
   readonly log: string | null;
   /** Gauges of the filesystem; null until the first use of a mount that is connected then. */

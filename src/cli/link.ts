@@ -3,6 +3,7 @@
  * channel for names, and the channels for data beside it. When the channel alone was lost, its connection may
  * still give another; else everything is logged in anew, without a person unless there is one.
  */
+import type { Duplex } from 'node:stream';
 import type { Clock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import { watchWake } from '../base/wake.js';
@@ -141,6 +142,11 @@ export class Link implements BulkClients {
 
   get clients(): readonly SftpClient[] {
     return this.#channels.clients;
+  }
+
+  /** A command's input and output, beside the SFTP channel; see `Connection.openCommand`. */
+  openCommand(command: string, mayConnect: boolean): Promise<Duplex> {
+    return this.#connection.openCommand(command, mayConnect);
   }
 
   want(): void {

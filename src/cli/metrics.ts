@@ -166,6 +166,12 @@ const FAMILIES: readonly Family[] = [
     samples: ({ filesystem }) => one(filesystem?.cachedListings),
   },
   {
+    name: 'remora_watched_directories',
+    type: 'gauge',
+    help: 'Directories of the server in which the changes of others are heard of, by how.',
+    samples: ({ watch }) => one(watch?.directories, { mode: watch?.mode ?? 'off' }),
+  },
+  {
     name: 'remora_cache_hits_total',
     type: 'counter',
     help: 'What was found in the cache: blocks of files, attributes of names.',

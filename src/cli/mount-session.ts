@@ -208,6 +208,7 @@ export class MountSession {
       server: link?.server ?? '',
       connections: link?.counts.connections ?? 0,
       lanes: link?.counts.channels ?? 0,
+      watch: this.#server.watch,
       log: this.#events.logFile,
       filesystem: filesystem?.status() ?? null,
       kernel: local.session.stats(),

@@ -21,6 +21,7 @@ const UNKNOWN = {
   calls: null,
   requests: null,
   failures: null,
+  watch: null,
 } as const satisfies { readonly [Name in keyof Details]: null };
 
 async function report(directory: string, row: ListedMount): Promise<MountReport> {
@@ -30,8 +31,8 @@ async function report(directory: string, row: ListedMount): Promise<MountReport>
   const asked = askControl(socket, { op: 'inspect' }, { timeout: ANSWER_TIMEOUT });
   const details = await asked.catch(() => null);
   if (details === null) return { ...row, ...UNKNOWN };
-  const { traffic, unsent, handles, calls, requests, failures, filesystem, kernel } = details;
-  return { ...row, filesystem, kernel, traffic, unsent, handles, calls, requests, failures };
+  const { traffic, unsent, handles, calls, requests, failures, filesystem, kernel, watch } = details;
+  return { ...row, filesystem, kernel, traffic, unsent, handles, calls, requests, failures, watch };
 }
 
 /** How one mount is, or each one is. Throws `not-mounted` when there is none at `mountpoint`. */

@@ -21,6 +21,7 @@ import { withDeadline } from './deadline.js';
 import { CommandError } from './exit.js';
 import type { Job } from './ipc.js';
 import { Link } from './link.js';
+import { LiveWatch, type WatchStatus } from './live.js';
 import { findLogin, findRoot, requestedPath } from './remote-root.js';
 import { fsOptions, identityOf, patience } from './wiring.js';
 
@@ -43,6 +44,7 @@ export interface ServerSideEvents {
 interface Standing {
   readonly link: Link;
   readonly filesystem: FileSystem;
+  readonly watch: LiveWatch;
 }
 
 /** Why the last try failed. */
@@ -81,6 +83,11 @@ export class ServerSide {
 
   get filesystem(): FileSystem | null {
     return this.#standing?.filesystem ?? null;
+  }
+
+  /** How the mount hears of what others do; null until it stands. */
+  get watch(): WatchStatus | null {
+    return this.#standing?.watch.status() ?? null;
   }
 
   /** The server is silent, gone, or not there yet. */
@@ -139,6 +146,7 @@ export class ServerSide {
   /** Ends the filesystem, then says goodbye on every connection. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#standing?.watch.close();
     this.#standing?.filesystem.close();
     await this.link?.close();
   }
@@ -167,7 +175,10 @@ export class ServerSide {
     this.#events.phase('connecting', host);
     this.#events.step(`connecting to ${host} port ${port}`);
     const step = (text: string) => this.#events.step(text);
-    const changed = (status: LinkStatus) => this.#events.changed(status);
+    const changed = (status: LinkStatus) => {
+      if (status.state === 'connected') this.#standing?.watch.reconnected();
+      this.#events.changed(status);
+    };
     const link = await Link.connect(prompter, { job: this.#job, clock: this.#clock, report, step, changed });
     try {
       this.#events.step(`connected to ${link.server}`);
@@ -190,7 +201,7 @@ export class ServerSide {
         report,
       });
       if (options.idmap === 'file') await checkOwner(filesystem, source);
-      return { link, filesystem };
+      return { link, filesystem, watch: new LiveWatch(link, filesystem, root, options, this.#clock) };
     } catch (error) {
       await link.close();
       throw error;

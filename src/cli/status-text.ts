@@ -7,6 +7,7 @@ import type { CallStats, Failure } from '../fuse/tally.js';
 import type { LinkStatus } from '../recovery/session.js';
 import type { TrafficStatus } from '../sftp/traffic.js';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTable, formatTime } from './format.js';
+import type { WatchStatus } from './live.js';
 import type { MountReport } from './report.js';
 
 /** How many lines of each kind are shown. */
@@ -71,6 +72,12 @@ function describeCache(status: FsStatus): readonly string[] {
   ];
 }
 
+function describeWatch({ mode, program, directories, reason }: WatchStatus): string {
+  const by = program === null ? mode : `${mode} (${program})`;
+  const how = mode === 'off' ? mode : `${by}, ${formatCount(directories, 'directory', 'directories')}`;
+  return `${how}${reason === null ? '' : `: ${printable(reason)}`}`;
+}
+
 function describeHandles(handles: readonly OpenHandle[], limit: number): readonly string[] {
   if (handles.length === 0) return ['nothing'];
   const lines = handles.map(({ path, access, unsent }) => {
@@ -113,7 +120,7 @@ function describeServer({ server, connections, lanes }: MountReport): string {
 
 function rowsOf(report: MountReport, now: number, limits: Limits): readonly Row[] {
   const { state, uptime, pid, driver, server, link, mountpoint } = report;
-  const { filesystem, kernel, traffic, unsent, handles, calls, failures } = report;
+  const { filesystem, kernel, traffic, unsent, handles, calls, failures, watch } = report;
   const rows: Row[] = [['state', [state]]];
   const roundTrip = traffic?.roundTrip ?? null;
   if (link !== null) rows.push(['link', [describeLink(link, mountpoint, roundTrip, now)]]);
@@ -126,6 +133,7 @@ function rowsOf(report: MountReport, now: number, limits: Limits): readonly Row[
     const asked = `${formatCount(filesystem.inFlight, 'request')} under way, ${filesystem.queued} queued`;
     rows.push(['waiting', [`${formatCount(kernel.inFlight, 'call')} of programs; ${asked}`]]);
     rows.push(['cache', describeCache(filesystem)]);
+    if (watch !== null) rows.push(['watch', [describeWatch(watch)]]);
   }
   if (handles !== null) rows.push(['open', describeHandles(handles, limits.handles)]);
   if (failures !== null) rows.push(['failed', describeFailures(failures, limits.failures, now)]);

@@ -53,7 +53,8 @@ export class AbsenceAhead {
     if (!wasAsked && (listedAt === null || !isSecond)) return;
     this.#missed.set(directory, { at: now, refused: isSecond && before.refused });
     if (!isSecond || before.refused || this.#listings.isListing(directory)) return;
-    if (listedAt === null || now - listedAt >= this.#negativeTtl / 2) void this.#list(directory);
+    if (listedAt === null || this.#names.absenceLeft(directory) <= this.#negativeTtl / 2)
+      void this.#list(directory);
   }
 
   async #list(directory: Path): Promise<void> {

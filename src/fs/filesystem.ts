@@ -12,6 +12,7 @@ import { AttributeOperations } from './attribute-operations.js';
 import type { BulkClients } from './bulk.js';
 import { LinkGuard } from './containment.js';
 import { Content } from './content.js';
+import { Elsewhere } from './elsewhere.js';
 import { FileOperations } from './file-operations.js';
 import { FileTable } from './file-table.js';
 import { Freshness } from './freshness.js';
@@ -28,6 +29,7 @@ import type { AttributeChanges, Ids, KernelCache, Operations, Target, WriteFlags
 import type { FsOptions } from './options.js';
 import { mustBeWritable, type Parts, type Store } from './parts.js';
 import { Remote } from './remote.js';
+import { Vouching } from './vouching.js';
 import { WriteBehind } from './write-behind.js';
 
 export interface FileSystemSettings {
@@ -76,6 +78,8 @@ export interface FsStatus {
 const MAX_UNTOLD = 1000;
 
 export class FileSystem implements Operations {
+  /** For whoever watches on the server what others do there. */
+  readonly elsewhere: Elsewhere;
   readonly #parts: Parts;
   readonly #blocks: BlockCache;
   readonly #attributes: AttributeOperations;
@@ -97,7 +101,8 @@ export class FileSystem implements Operations {
       mountpoint: mountpoint ?? null,
     };
     const guard = new LinkGuard(rules, report);
-    const names = new Namespace(remote, identity, options, links, guard, clock);
+    const vouching = new Vouching(clock, options.followSymlinks ? 0 : options.statTtl);
+    const names = new Namespace(remote, identity, options, links, guard, clock, vouching);
     const lanes = new Lanes(remote, bulk ?? null);
     const content = new Content(remote, lanes, this.#blocks, options, clock);
     const writes = new WriteBehind(remote, lanes, clock, options.dirtyBytes, {
@@ -131,6 +136,7 @@ export class FileSystem implements Operations {
     if (options.checksRoot) client.vouch = (fresh) => remote.vouch(fresh);
     client.onWeather = (isDown) => (isDown ? writes.wake() : parts.freshness.resolveDoubts());
     this.#parts = parts;
+    this.elsewhere = new Elsewhere(parts, vouching);
     this.#opening = new Opening(parts);
     this.#files = new FileOperations(parts, this.#opening);
     this.#attributes = new AttributeOperations(parts, this.#files);

@@ -221,7 +221,7 @@ export class NameOperations {
   /** What is known of an entry now: the snapshot is from opendir, and files change. */
   #describe(path: Path, directory: Directory, { name }: DirectoryEntry): Lookup | undefined {
     const { names, files } = this.#parts;
-    const known = names.knownIn(directory, name);
+    const known = names.knownIn(path, directory, name);
     if (known === undefined) return undefined;
     if (known.value === null) return missing(this.#parts, 0);
     if (files.openHandles === 0) return statOf(this.#parts, null, known.value, known.ttl);

@@ -21,15 +21,15 @@ import type { SftpAttributes } from '../sftp/attributes.js';
 import type { LinkGuard } from './containment.js';
 import { Directory, type Name, nameWith } from './directory.js';
 import { type Identity, isHidden, toAttributes } from './identity.js';
+import { ABOVE_ROOT, Lifetimes } from './lifetimes.js';
 import type { HardLinks } from './links.js';
 import type { Attributes, KernelCache } from './operations.js';
 import type { FsOptions } from './options.js';
 import type { Remote } from './remote.js';
 import { isRacy, looksSame } from './same-file.js';
 import { Symlinks } from './symlinks.js';
+import type { Vouching } from './vouching.js';
 
-/** The directory that holds the root's own name; no path leads there. */
-const ABOVE_ROOT = '/' as Path;
 function homeOf(path: Path): Path {
   return path === ROOT ? ABOVE_ROOT : parentOf(path);
 }
@@ -40,6 +40,8 @@ export class Namespace {
   readonly #options: FsOptions;
   readonly #links: HardLinks;
   readonly #clock: Clock;
+  readonly #vouching: Vouching;
+  readonly #lifetimes: Lifetimes;
   /** Note the epoch before asking the server about a path whose answer goes to `learn` or `learnListing`. */
   readonly epochs = new Epochs();
   readonly #directories: LRUCache<Path, Directory>;
@@ -50,6 +52,10 @@ export class Namespace {
   kernel: KernelCache | null = null;
   /** Called when the server turns out to have no such name any more, or another file by it. */
   onVanished: (path: Path) => void = () => undefined;
+  /** Called when a directory was listed that was not held before. */
+  onListed: () => void = () => undefined;
+  /** How often something known was looked for: whether it grows tells whether the mount is in use. */
+  uses = 0;
 
   constructor(
     remote: Remote,
@@ -58,12 +64,15 @@ export class Namespace {
     links: HardLinks,
     guard: LinkGuard,
     clock: Clock,
+    vouching: Vouching,
   ) {
     this.#remote = remote;
     this.#identity = identity;
     this.#options = options;
     this.#links = links;
     this.#clock = clock;
+    this.#vouching = vouching;
+    this.#lifetimes = new Lifetimes(options, vouching, clock);
     this.symlinks = new Symlinks(remote, guard, this.epochs, options.linkTtl, clock);
     const capacity = options.maxCachedNames;
     this.#directories = new LRUCache({
@@ -78,20 +87,28 @@ export class Namespace {
 
   /** What is known and may be trusted: attributes, null for a name that does not exist, or undefined. */
   known(path: Path): Timed<Attributes | null> | undefined {
-    const directory = this.#directories.get(homeOf(path));
-    return directory === undefined ? undefined : this.knownIn(directory, nameOf(path));
+    this.uses += 1;
+    const home = homeOf(path);
+    const directory = this.#directories.get(home);
+    return directory === undefined ? undefined : this.knownIn(home, directory, nameOf(path));
   }
 
-  /** The same of a name in a directory that is at hand. */
-  knownIn(directory: Directory, name: ByteString): Timed<Attributes | null> | undefined {
+  /** The same of a name in the directory called `home`, which is at hand. */
+  knownIn(home: Path, directory: Directory, name: ByteString): Timed<Attributes | null> | undefined {
     const found = directory.get(name);
     if (found === undefined) {
-      const ttl = this.#left(directory.absenceProvedAt, this.#options.negativeTtl);
+      const ttl = this.#lifetimes.ofAbsence(home, directory);
       return ttl > 0 ? { value: null, ttl } : undefined;
     }
     if (found.attributes === undefined) return undefined;
-    const ttl = this.#ttlOf(found);
+    const ttl = this.#lifetimes.ofName(home, found);
     return ttl > 0 ? { value: found.attributes, ttl } : undefined;
+  }
+
+  /** Milliseconds that missing names will go on being known for missing by the listing of a directory; 0 or less: none. */
+  absenceLeft(path: Path): number {
+    const directory = this.#directories.peek(path);
+    return directory === undefined ? 0 : this.#lifetimes.ofAbsence(path, directory);
   }
 
   /** For how long, in milliseconds, this answer about `path` may be trusted; 0 if it was not stored. */
@@ -130,9 +147,9 @@ export class Namespace {
       const failure = await this.#remote.failure(error, { op: 'lstat', path: at });
       if (failure.code !== 'ENOENT') throw failure;
       if (this.epochs.isCurrent(path, since)) {
-        const was = this.#peek(path)?.attributes;
-        if (was) this.#vanished(path, was.mode);
-        this.#put(path, null);
+        const was = this.#peek(path);
+        if (was !== undefined && was.attributes !== null) this.#vanished(path, was.type);
+        this.#put(path, null, this.#vouching.answeredAt(path, since));
       }
       return null;
     }
@@ -144,11 +161,11 @@ export class Namespace {
     const isOther = before?.attributes && before.type !== ((answer.permissions ?? 0) & S_IFMT);
     const attributes = toAttributes(this.#identity, answer, isOther ? 1 : this.linkCount(path));
     if (this.epochs.isCurrent(path, since)) {
-      if (before?.attributes) this.#tell(path, before, attributes);
+      if (before !== undefined) this.#tell(path, before, attributes);
       if (before?.attributes && !looksSame(before.attributes, attributes)) {
         for (const twin of this.#links.twins(path)) this.#outdate(twin);
       }
-      this.#put(path, attributes);
+      this.#put(path, attributes, this.#vouching.answeredAt(path, since));
     }
     return attributes;
   }
@@ -217,10 +234,31 @@ export class Namespace {
     this.outdated(parentOf(to));
   }
 
-  /** The file at `path` exists, and what is known of it no longer holds. */
+  /** The file at `path` exists, and what is known of it no longer holds, since we changed it. */
   outdated(path: Path): void {
     this.#touch(path);
     this.#outdate(path);
+  }
+
+  /** Somebody else has changed the file at `path`: what was known of it no longer holds. */
+  changedElsewhere(path: Path): void {
+    this.voidAnswers(path);
+    if (isSymlink(this.#peek(path)?.type ?? 0)) this.#forgetTarget(path);
+    this.#outdate(path);
+    this.kernel?.invalidateAttributes(path);
+  }
+
+  /** Somebody else has made the name `path`, or made and removed it again: the listing is not whole any more. */
+  appeared(path: Path): void {
+    this.voidAnswers(path);
+    this.#directories.peek(homeOf(path))?.forget(nameOf(path));
+    this.kernel?.invalidateAbsence(path);
+  }
+
+  /** Answers about `path` that are under way may be old. */
+  voidAnswers(path: Path): void {
+    this.epochs.touch(path);
+    this.#asking.delete(path);
   }
 
   #outdate(path: Path): void {
@@ -262,6 +300,7 @@ export class Namespace {
   /** Nothing is known of what lies in the directory `path` and below. */
   forgetTree(path: Path): void {
     this.epochs.touchTree(path);
+    this.#vouching.drop(path);
     for (const [key] of this.#below(path)) this.#directories.delete(key);
     this.symlinks.forgetWithin(path);
     for (const key of [...this.#asking.keys()]) if (isWithin(key, path)) this.#asking.delete(key);
@@ -273,8 +312,24 @@ export class Namespace {
 
   /** The directory if it was listed and may still be trusted. */
   listed(path: Path): Directory | undefined {
+    this.uses += 1;
     const directory = this.#directories.get(path);
-    return this.#left(directory?.listedAt ?? null, this.#options.dirTtl) > 0 ? directory : undefined;
+    return directory !== undefined && this.#lifetimes.ofListing(path, directory) > 0 ? directory : undefined;
+  }
+
+  /** Directories of which anything is known, as many as `most`, the one that was used last first. */
+  recent(most: number): readonly Path[] {
+    const paths: Path[] = [];
+    for (const path of this.#directories.keys()) {
+      if (paths.length === most) break;
+      if (path !== ABOVE_ROOT) paths.push(path);
+    }
+    return paths;
+  }
+
+  /** What was said of the name last, trusted or not; undefined for one of which nothing is known. */
+  remembered(path: Path): Name | undefined {
+    return this.#peek(path);
   }
 
   /** What is held of the directory, trusted or not. */
@@ -311,8 +366,10 @@ export class Namespace {
       if (before === undefined && !mayBeHeld && !isSymlink(attributes.mode)) continue;
       this.#tell(joinPath(path, name), before, attributes);
     }
+    const wasHeld = this.#directories.has(path);
     directory.list(names, askedAt, provesAbsence);
     this.#keep(path, directory);
+    if (!wasHeld) this.onListed();
     for (const [gone, mode] of vanished) this.#vanished(gone, mode);
     return directory;
   }
@@ -323,16 +380,16 @@ export class Namespace {
    */
   #tell(path: Path, before: Name | undefined, now: Attributes): void {
     const was = before?.attributes;
+    if (was === null) return;
+    if (before !== undefined && before.type !== (now.mode & S_IFMT)) {
+      this.#vanished(path, before.type);
+      return;
+    }
     if (before !== undefined && !was) return;
     const mayHaveChanged = was && isRacy(was.mtime, this.#timeAt(before.at));
-    if (was && (was.mode & S_IFMT) !== (now.mode & S_IFMT)) {
-      this.#vanished(path, was.mode);
-    } else if (
-      isSymlink(now.mode) &&
-      (!was || mayHaveChanged || was.mtime !== now.mtime || was.size !== now.size)
-    ) {
+    if (isSymlink(now.mode) && (!was || mayHaveChanged || was.mtime !== now.mtime || was.size !== now.size)) {
       this.#forgetTarget(path);
-    } else if (!was || (this.#ttlOf(before) > 0 && !looksSame(was, now))) {
+    } else if (!was || (this.#lifetimes.ofName(homeOf(path), before) > 0 && !looksSame(was, now))) {
       this.kernel?.invalidateAttributes(path);
     }
   }
@@ -358,11 +415,11 @@ export class Namespace {
     return this.#directories.peek(homeOf(path))?.get(nameOf(path));
   }
 
-  #put(path: Path, attributes: Attributes | null): void {
+  #put(path: Path, attributes: Attributes | null, at = this.#clock.monotonic()): void {
     const home = homeOf(path);
     const directory = this.#directories.get(home) ?? new Directory();
     const { size } = directory;
-    directory.put(nameWith(nameOf(path), attributes, this.#clock.monotonic()));
+    directory.put(nameWith(nameOf(path), attributes, at));
     if (directory.size !== size) this.#keep(home, directory);
   }
 
@@ -372,21 +429,12 @@ export class Namespace {
     this.#directories.set(path, directory);
   }
 
-  #ttlOf({ attributes, at }: Name): number {
-    return this.#left(at, attributes === null ? this.#options.negativeTtl : this.#options.statTtl);
-  }
-
-  /** What is left of a lifetime that began at `at`. */
-  #left(at: number | null, lifetime: number): number {
-    return at === null ? 0 : at + lifetime - this.#clock.monotonic();
-  }
-
   #lost(): void {
     this.#lostUntil = this.#clock.monotonic() + this.#options.statTtl;
   }
 
   #touch(path: Path): void {
-    this.epochs.touch(path);
-    this.#asking.delete(path);
+    this.voidAnswers(path);
+    this.#vouching.changedByUs(path);
   }
 }

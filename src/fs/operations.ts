@@ -174,6 +174,8 @@ export interface KernelCache {
    * driver takes the name from its node at once, so that the next lookup makes another.
    */
   invalidateEntry(path: Path): void;
+  /** There may be a file called `path`, where the kernel was told that there is none. */
+  invalidateAbsence(path: Path): void;
   /** Attributes and pages of the file at `path` are stale. */
   invalidateData(path: Path): void;
   /** Attributes of the file at `path` are stale; its pages are not. */

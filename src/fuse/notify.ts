@@ -52,6 +52,13 @@ export class KernelNotifier implements KernelCache {
     this.dropEntry(parent, name);
   }
 
+  invalidateAbsence(path: Path): void {
+    const parent = path === '' ? undefined : this.#nodes.find(parentOf(path));
+    // A name that has a node by now exists for the kernel, too.
+    if (parent === undefined || this.#nodes.child(parent, nameOf(path)) !== undefined) return;
+    this.dropEntry(parent, nameOf(path));
+  }
+
   /** The kernel shall ask for a name again; what it leads to stays as it is known. */
   dropEntry(parent: Node, name: ByteString): void {
     this.#enqueue(`entry ${parent.id}/${name}`, () => invalEntry(parent.id, name));

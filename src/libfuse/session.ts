@@ -21,6 +21,7 @@ const log = logger('libfuse');
 /** libfuse 2.9 through fuse-native knows no notifications: what the kernel may trust ends by its lifetime alone. */
 const NO_NOTIFICATIONS: KernelCache = {
   invalidateEntry: () => undefined,
+  invalidateAbsence: () => undefined,
   invalidateData: () => undefined,
   invalidateAttributes: () => undefined,
   invalidateTree: () => Promise.resolve(),

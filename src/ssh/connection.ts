@@ -13,6 +13,13 @@ export interface Connection {
    * memory is used again. Rejects with a `ConnectError` ('subsystem', 'timeout' or 'lost').
    */
   openSftp(): Promise<Duplex>;
+  /**
+   * The standard input and output of a command of the server, which the login's own shell runs. A connection that is
+   * one channel has to log in once more for it, without a person: that is done only if `mayConnect`, or if the ssh
+   * program shares its connections. Rejects with a `ConnectError`; 'subsystem' is one that the server will not run, or
+   * for which there is no way.
+   */
+  openCommand(command: string, mayConnect: boolean): Promise<Duplex>;
   /** Most channels that it can carry, where the server gives them. */
   readonly maxChannels: number;
   /** As the server names itself: `OpenSSH_9.2p1 Debian-2`. */

@@ -24,9 +24,11 @@ export interface SingleConnectionParts {
 
 export class SingleConnection implements Connection {
   readonly maxChannels = 1;
-  /** Both set by whoever knows how it was made. */
+  /** All set by whoever knows how it was made. */
   again: Connection['again'] = null;
   reconnect: Connection['reconnect'] = null;
+  /** How commands are run beside the one channel. */
+  command: Connection['openCommand'] | null = null;
   readonly serverSoftware: string;
   readonly #parts: SingleConnectionParts;
   readonly #callbacks: ((reason: Error | null) => void)[] = [];
@@ -56,6 +58,12 @@ export class SingleConnection implements Connection {
     const lost = new ConnectError('lost', `the connection to ${server} is closed`);
     const single = new ConnectError('subsystem', `this connection to ${server} carries one channel`);
     return Promise.reject(this.#state === 'open' ? single : (this.#reason ?? lost));
+  }
+
+  openCommand(command: string, mayConnect: boolean): Promise<Duplex> {
+    if (this.command !== null) return this.command(command, mayConnect);
+    const { server } = this.#parts;
+    return Promise.reject(new ConnectError('subsystem', `this connection to ${server} carries one channel`));
   }
 
   onClose(callback: (reason: Error | null) => void): void {

@@ -150,6 +150,19 @@ export class Ssh2Connection implements Connection {
     return stream;
   }
 
+  async openCommand(command: string): Promise<Duplex> {
+    const { channel, stream } = await this.#openChannel({
+      what: 'a channel for a command',
+      ask: (opened) => this.#client.exec(command, opened),
+      refused: (error) => {
+        const why = printable(error.message);
+        return new ConnectError('subsystem', `${this.#server} runs no commands for this login: ${why}`);
+      },
+    });
+    channel.stderr.on('data', (data: Buffer) => log('command: %s', printable(data.toString('utf8'), true)));
+    return stream;
+  }
+
   /**
    * A TCP connection from the server to another host, as a channel whose reader must be done with a chunk when its
    * listener returns. Rejects with a `ConnectError`.

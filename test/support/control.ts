@@ -20,6 +20,7 @@ export const STATUS = {
   server: 'OpenSSH_9',
   connections: 1,
   lanes: 0,
+  watch: { mode: 'inotify', program: 'python3', directories: 2, reason: null },
   log: null,
   filesystem: {
     openFiles: 0,

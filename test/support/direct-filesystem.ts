@@ -168,6 +168,7 @@ export async function openDirect(
   });
   const kernel: KernelCache = {
     invalidateEntry: (at) => forgotten.push(`entry ${at}`),
+    invalidateAbsence: (at) => forgotten.push(`absence ${at}`),
     invalidateData: (at) => forgotten.push(`data ${at}`),
     invalidateAttributes: (at) => forgotten.push(`attributes ${at}`),
     invalidateTree: async (at) => void forgotten.push(`tree ${at}`),

@@ -24,6 +24,10 @@ export class FakeConnection implements Connection {
     return this.open();
   }
 
+  openCommand(): Promise<Duplex> {
+    return Promise.reject(new Error('no commands here'));
+  }
+
   onClose(callback: (reason: Error | null) => void): void {
     this.#callbacks.push(callback);
   }

@@ -1,5 +1,5 @@
 /** What is remembered, for how long, and how much memory it may take. */
-import { DAY, flag, integer, type Options, seconds, size } from '../kinds.js';
+import { choice, DAY, flag, integer, type Options, seconds, size } from '../kinds.js';
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
@@ -75,6 +75,22 @@ export const CACHING = {
     max: DAY,
     fallback: 1,
     help: 'How long the absence of a name is trusted.',
+  }),
+  watch: choice({
+    group: 'Caching',
+    names: ['watch'],
+    choices: ['auto', 'inotify', 'poll', 'off'],
+    fallback: 'auto',
+    help: 'How changes that others make on the server are noticed at once: inotify runs a program there, poll looks at the directories in use every few seconds. auto: inotify where the login may run commands, over the connection that there is.',
+    more: 'What is watched is trusted for longer than the times above, up to 10 minutes, without being stale. The program is python3 with a script of Remora, or inotifywait; remora status tells whether it runs, and why not.',
+  }),
+  watchMax: integer({
+    group: 'Caching',
+    names: ['watch_max'],
+    min: 1,
+    max: 1_000_000,
+    fallback: 2000,
+    help: 'How many directories are watched: those that were used last, and those above them.',
   }),
   directIo: flag({
     group: 'Caching',

@@ -4,6 +4,7 @@
  * whoever reads the channel.
  */
 import { spawn } from 'node:child_process';
+import type { Duplex } from 'node:stream';
 import { logger } from '../../base/log.js';
 import { printable } from '../../base/printable.js';
 import type { Connection } from '../connection.js';
@@ -26,6 +27,8 @@ const log = logger('ssh');
 /** SSH_FXP_INIT of version 3 (draft-ietf-secsh-filexfer-02, section 4). */
 const INIT = Buffer.from([0, 0, 0, 5, 1, 0, 0, 0, 3]);
 
+const NOTHING = Buffer.alloc(0);
+
 /** Nobody is asked, not even by the ssh of a hop, which knows of no BatchMode. */
 const UNASKED = { SSH_ASKPASS_REQUIRE: 'never' };
 
@@ -37,6 +40,8 @@ interface Attempt {
   readonly surroundings: Surroundings;
   readonly answers: Answers;
   readonly signal: AbortSignal | null;
+  /** What is written ahead, since what runs there speaks only when spoken to. */
+  readonly hello: Buffer;
   /** The same answers let us in before. */
   readonly isRepeat: boolean;
 }
@@ -52,7 +57,7 @@ export async function connectByProgram(
 ): Promise<Connection> {
   await refuseForeignKeys(settings, surroundings);
   const answers = new Answers(settings.password, settings);
-  return enter(settings, { prompter, surroundings, answers, signal: null, isRepeat: false });
+  return enter(settings, { prompter, surroundings, answers, signal: null, hello: INIT, isRepeat: false });
 }
 
 async function enter(settings: ConnectSettings, attempt: Attempt): Promise<Connection> {
@@ -61,15 +66,23 @@ async function enter(settings: ConnectSettings, attempt: Attempt): Promise<Conne
   const isRepeat = !answers.takesPerson;
   if (isRepeat) {
     connection.again = (signal) =>
-      logIn(settings, { prompter: mute, surroundings, answers, signal, isRepeat });
+      logIn(settings, { prompter: mute, surroundings, answers, signal, hello: INIT, isRepeat });
   }
+  connection.command = (command, mayConnect) => {
+    if (!isRepeat || !(mayConnect || sharesConnection(settings))) {
+      const why = isRepeat ? 'would take a connection of its own' : 'would take a person to log in again';
+      return Promise.reject(new ConnectError('subsystem', `a command on the server ${why}`));
+    }
+    const again = { prompter: mute, surroundings, answers, signal: null, hello: NOTHING, isRepeat };
+    return runCommand({ ...settings, sftpServer: command }, again);
+  };
   connection.reconnect = (signal, prompter) =>
-    enter(settings, { prompter: prompter ?? mute, surroundings, answers, signal, isRepeat });
+    enter(settings, { prompter: prompter ?? mute, surroundings, answers, signal, hello: INIT, isRepeat });
   return connection;
 }
 
 async function logIn(settings: ConnectSettings, attempt: Attempt): Promise<SingleConnection> {
-  const { surroundings, answers, signal, isRepeat } = attempt;
+  const { surroundings, answers, signal, hello, isRepeat } = attempt;
   const server = describeServer(settings.originalHost, settings.port);
   const deadline = new Deadline(settings.connectTimeout * 1000);
   const prompter = pausing(attempt.prompter, deadline, settings.batchMode);
@@ -101,8 +114,14 @@ async function logIn(settings: ConnectSettings, attempt: Attempt): Promise<Singl
     const command = sshCommandLine(settings, asks, proxyCommand);
     const env = { ...surroundings.environment, ...(asks ? desk?.askpass : UNASKED) };
     // Our relay resets its connection when ssh is gone, and what is shared is not ours alone to end.
-    const isShared = settings.controlPath !== null && settings.controlMaster !== 'no';
-    stream = start({ command, env, errors, facts, killsAll: relay === null && !isShared });
+    stream = start({
+      command,
+      env,
+      errors,
+      facts,
+      hello,
+      killsAll: relay === null && !sharesConnection(settings),
+    });
     signal?.addEventListener('abort', abort, { once: true });
     deadline.start(() => {
       const reason = `${server} did not let us in within ${settings.connectTimeout} s`;
@@ -131,9 +150,20 @@ interface Starting {
   readonly facts: () => LoginFacts;
   /** What ssh starts (a ProxyCommand, itself for each hop) is killed with it, since it cannot do that itself then. */
   readonly killsAll: boolean;
+  readonly hello: Buffer;
 }
 
-function start({ command: { file, args }, env, errors, facts, killsAll }: Starting): ProcessStream {
+function sharesConnection({ controlPath, controlMaster }: ConnectSettings): boolean {
+  return controlPath !== null && controlMaster !== 'no';
+}
+
+/** A command is what ssh runs in the place of an SFTP server; it speaks first, or the login is taken for a failure. */
+async function runCommand(settings: ConnectSettings, attempt: Attempt): Promise<Duplex> {
+  const connection = await logIn(settings, attempt);
+  return connection.openSftp();
+}
+
+function start({ command: { file, args }, env, errors, facts, killsAll, hello }: Starting): ProcessStream {
   log('%s %o', file, args);
   const child = spawn(file, args, { stdio: 'pipe', env, detached: true });
   log('pid %d', child.pid);
@@ -144,7 +174,7 @@ function start({ command: { file, args }, env, errors, facts, killsAll }: Starti
   };
   let wasOpen = false;
   child.stderr.on('data', (data: Buffer) => errors.add(data.toString('utf8')));
-  const stream = new ProcessStream(child, INIT, kill, (code, signal) => {
+  const stream = new ProcessStream(child, hello, kill, (code, signal) => {
     log('%s ends: %o', file, signal ?? code);
     return explainEnding({ code, signal, stderr: errors.end, wasOpen }, facts());
   });

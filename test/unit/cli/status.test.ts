@@ -11,14 +11,22 @@ import { parseMetrics } from '../../support/prometheus.js';
 
 const NOW = 1_065_000;
 const DAEMON = { socket: '/s', pid: 77, hash: '', status: STATUS };
-const SILENT = { traffic: null, unsent: null, handles: null, calls: null, requests: null, failures: null };
+const SILENT = {
+  traffic: null,
+  unsent: null,
+  handles: null,
+  calls: null,
+  requests: null,
+  failures: null,
+  watch: null,
+};
 
 /** A mount that serves for 65 seconds, and what else is known of it. */
 function reportOf(known: Partial<MountReport> = {}): MountReport {
   const [row] = joinMounts([DAEMON], [], NOW);
   if (row === undefined) throw new Error('no row');
-  const { traffic, unsent, handles, calls, requests, failures } = DETAILS;
-  return { ...row, traffic, unsent, handles, calls, requests, failures, ...known };
+  const { traffic, unsent, handles, calls, requests, failures, watch } = DETAILS;
+  return { ...row, traffic, unsent, handles, calls, requests, failures, watch, ...known };
 }
 
 function durationsOf(...durations: readonly number[]) {
@@ -59,6 +67,7 @@ describe('status', () => {
         '  waiting  0 calls of programs; 2 requests under way, 0 queued',
         '  cache    0 B of 128.0 MiB, 75 % hits',
         '           0 names and 0 listings, nothing asked',
+        '  watch    inotify (python3), 2 directories',
         '  open     3',
         '             a (read and write, 1.0 KiB unsent)',
         '             (removed) (read)',
@@ -71,6 +80,14 @@ describe('status', () => {
         '  process  77, for 1m 05s, driver direct',
         '',
       ].join('\n'),
+    );
+  });
+
+  it('says why nothing is watched', () => {
+    const reason = 'the server has neither python3 nor inotifywait\x1b';
+    const watch = { mode: 'off', program: null, directories: 0, reason } as const;
+    expect(formatStatus([reportOf({ watch })], NOW, ONCE)).toContain(
+      '  watch    off: the server has neither python3 nor inotifywait?\n',
     );
   });
 

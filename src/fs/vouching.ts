@@ -1,0 +1,125 @@
+/**
+ * Which directories a watch on the server vouches for: whatever changes in them, we are told. Then what was asked
+ * since the watch began may be trusted beyond its own lifetime, but never for longer than that lifetime behind the
+ * last proof that the watch is alive (an answer of its, which came behind all that it had to tell). So nothing has to
+ * be taken back when a watch is lost: what it vouched for is only as old as the plain lifetimes allow.
+ *
+ * A directory is vouched for only below one that is, up to the root: else it may be another one by the time. What we
+ * change ourselves is left to its plain lifetime, since its echo and our own answers may cross.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../base/clock.js';
+import { isWithin, type Path, parentOf, ROOT } from '../base/path.js';
+
+/**
+ * Milliseconds that anything is trusted at most. Not all changes make events: writing through a memory map makes
+ * none, nor does a hard link elsewhere.
+ */
+const LONGEST = 10 * 60_000;
+/** So many milliseconds after a change of ours, an event of that name may be its echo. */
+const ECHO = 2000;
+/** Changes of ours that are remembered. */
+const MAX_OWN = 4096;
+
+/** Since when a directory is watched. */
+interface Watch {
+  /** Milliseconds of the monotonic clock. */
+  readonly at: number;
+  /** What was asked before this epoch may be older than the watch. */
+  readonly epoch: number;
+}
+
+export class Vouching {
+  readonly #clock: Clock;
+  readonly #lifetime: number;
+  readonly #watches = new Map<Path, Watch>();
+  readonly #own: LRUCache<Path, number>;
+  /** Changes of ours until then are not all remembered. */
+  #ownFloor = Number.NEGATIVE_INFINITY;
+  #provedAt = Number.NEGATIVE_INFINITY;
+  /** Called for each directory that is not vouched for any more, unless the watch itself was lost. */
+  onDropped: (directory: Path) => void = () => undefined;
+
+  /** `lifetime`: milliseconds that what was just proved may be trusted; 0 turns all of it off. */
+  constructor(clock: Clock, lifetime: number) {
+    this.#clock = clock;
+    this.#lifetime = lifetime;
+    this.#own = new LRUCache({
+      max: MAX_OWN,
+      dispose: (at, _path, reason) => {
+        if (reason === 'evict') this.#ownFloor = Math.max(this.#ownFloor, at);
+      },
+    });
+  }
+
+  /** Directories that are vouched for. */
+  get size(): number {
+    return this.#watches.size;
+  }
+
+  has(directory: Path): boolean {
+    return this.#watches.has(directory);
+  }
+
+  /** From now on all changes in `directory` are told. False, and no effect, where its parent is not vouched for. */
+  begin(directory: Path, epoch: number): boolean {
+    if (directory !== ROOT && !this.#watches.has(parentOf(directory))) return false;
+    this.#watches.set(directory, { at: this.#clock.monotonic(), epoch });
+    return true;
+  }
+
+  /** `directory` and all below it may be others by now, or are not watched any more. */
+  drop(directory: Path): void {
+    for (const path of [...this.#watches.keys()]) {
+      if (!isWithin(path, directory)) continue;
+      this.#watches.delete(path);
+      this.onDropped(path);
+    }
+  }
+
+  /** The watch is lost. */
+  clear(): void {
+    this.#watches.clear();
+  }
+
+  /** All that changed until `at`, of the monotonic clock, has been told. */
+  proved(at: number): void {
+    this.#provedAt = Math.max(this.#provedAt, at);
+  }
+
+  /** We have changed `path` ourselves. */
+  changedByUs(path: Path): void {
+    this.#own.set(path, this.#clock.monotonic());
+  }
+
+  /** May an event of this moment be the echo of a change of ours? */
+  isOwn(path: Path): boolean {
+    return this.#clock.monotonic() - this.#ownAt(path) < ECHO;
+  }
+
+  /** When an answer about `path` counts as asked, which came just now to a question of epoch `since`. */
+  answeredAt(path: Path, since: number): number {
+    let at = this.#clock.monotonic();
+    for (const watched of [parentOf(path), path]) {
+      const watch = this.#watches.get(watched);
+      if (watch !== undefined && since < watch.epoch) at = Math.min(at, watch.at);
+    }
+    return at;
+  }
+
+  /** Milliseconds that a listing of `directory`, asked for at `at`, is vouched for; 0 or less if it is not. */
+  left(directory: Path, at: number): number {
+    const watch = this.#watches.get(directory);
+    if (watch === undefined || at <= watch.at) return 0;
+    return Math.min(this.#provedAt + this.#lifetime, at + LONGEST) - this.#clock.monotonic();
+  }
+
+  /** The same of the one name `path` in `directory`. */
+  leftOf(path: Path, directory: Path, at: number): number {
+    return at - this.#ownAt(path) < ECHO ? 0 : this.left(directory, at);
+  }
+
+  #ownAt(path: Path): number {
+    return this.#own.get(path) ?? this.#ownFloor;
+  }
+}
