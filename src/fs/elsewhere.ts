@@ -137,7 +137,8 @@ export class Elsewhere {
     if (verdict === 'echo') return;
     if (ofName) this.#changedItself(directory);
     const wasThere = remembered !== undefined && remembered.attributes !== null;
-    if (verdict === 'same') names.voidAnswers(path);
+    // A name that was made or given anew may be another file's that looks the same.
+    if (verdict === 'same' && !ofName) names.voidAnswers(path);
     else if (wasThere) names.changedElsewhere(path);
     else names.appeared(path);
     if (node !== undefined && !isOwn && (ofContent || (ofName && node.handles.size === 0))) {

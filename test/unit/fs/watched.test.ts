@@ -1,0 +1,422 @@
+/**
+ * What a watch on the server is worth to the filesystem: how long what it vouches for is trusted, what its tales undo
+ * here and in the kernel, and that our own changes, which it tells as well, undo nothing.
+ */
+import { appendFile, link, lstat, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { O_CREAT, O_RDONLY, O_WRONLY } from '../../../src/base/mode.js';
+import { judge } from '../../../src/fs/elsewhere.js';
+import type { Attributes } from '../../../src/fs/operations.js';
+import type { FsOptions } from '../../../src/fs/options.js';
+import {
+  type DirectFileSystem,
+  LONG_AGO,
+  NOT_PAGES,
+  openDirect,
+  path,
+  readAll,
+} from '../../support/direct-filesystem.js';
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+/** A filesystem over a directory with files `f` and `g` and a directory `d`, which somebody watches, root included. */
+class Watched {
+  readonly direct: DirectFileSystem;
+
+  private constructor(direct: DirectFileSystem) {
+    this.direct = direct;
+  }
+
+  static async open(options: Partial<FsOptions> = {}): Promise<Watched> {
+    const direct = await openDirect(options);
+    await mkdir(join(direct.disk, 'd'));
+    for (const name of ['f', 'g', 'd/x']) {
+      await writeFile(join(direct.disk, name), 'content');
+      await utimes(join(direct.disk, name), LONG_AGO, LONG_AGO);
+    }
+    const watched = new Watched(direct);
+    watched.begin('', 'd');
+    await watched.list('');
+    return watched;
+  }
+
+  begin(...directories: string[]): void {
+    const { fs, clock } = this.direct;
+    for (const directory of directories) expect(fs.elsewhere.watched(path(directory))).toBe(true);
+    clock.advance(1);
+    fs.elsewhere.proved(clock.monotonic());
+  }
+
+  /** Time goes by, with an answer of the watch every few seconds. */
+  pass(milliseconds: number): void {
+    const { fs, clock } = this.direct;
+    for (let left = milliseconds; left > 0; left -= 5 * SECOND) {
+      clock.advance(Math.min(left, 5 * SECOND));
+      fs.elsewhere.proved(clock.monotonic());
+    }
+  }
+
+  /** What the watch tells of `name` in `directory` as it is now; without `found` where it does not look. */
+  async tell(directory: string, name: string, what: 'name' | 'content' | 'attributes', looks = true) {
+    const stat = await lstat(join(this.direct.disk, directory, name)).catch(() => null);
+    const found = stat && {
+      permissions: stat.mode,
+      size: stat.size,
+      uid: stat.uid,
+      gid: stat.gid,
+      atime: Math.floor(stat.atimeMs / 1000),
+      mtime: Math.floor(stat.mtimeMs / 1000),
+      nlink: stat.nlink,
+    };
+    this.direct.fs.elsewhere.changed({
+      directory: path(directory),
+      name: path(name),
+      isDirectory: stat?.isDirectory() ?? false,
+      ofName: what === 'name',
+      ofContent: what === 'content',
+      found: looks ? found : undefined,
+    });
+  }
+
+  async list(directory: string): Promise<string[]> {
+    const { fs } = this.direct;
+    const { handle } = await fs.opendir(path(directory));
+    const { entries } = await fs.readdir(handle, true);
+    await fs.releasedir(handle);
+    return entries.map(({ name }) => name as string).sort();
+  }
+
+  async size(name: string): Promise<number | null> {
+    return (await this.direct.fs.lookup(path(name))).attributes?.size ?? null;
+  }
+
+  /** The requests that `work` costs. */
+  async asked(work: () => Promise<unknown>): Promise<readonly string[]> {
+    const { requests } = this.direct;
+    requests.length = 0;
+    await work();
+    return [...requests];
+  }
+}
+
+describe('what a watch vouches for', () => {
+  it('is trusted for ten minutes without a question, and no longer', async () => {
+    const watched = await Watched.open();
+    watched.pass(9 * MINUTE);
+    expect(
+      await watched.asked(async () => {
+        expect(await watched.list('')).toEqual(['d', 'f', 'g']);
+        expect(await watched.size('f')).toBe(7);
+        expect(await watched.size('missing')).toBeNull();
+      }),
+    ).toEqual([]);
+    watched.pass(2 * MINUTE);
+    expect(await watched.asked(() => watched.size('f'))).toEqual(['lstat']);
+  });
+
+  it('is only as old as the plain lifetimes allow when the watch falls silent', async () => {
+    const watched = await Watched.open();
+    watched.pass(5 * MINUTE);
+    const { fs, clock } = watched.direct;
+    clock.advance(19 * SECOND);
+    // What the kernel is told ends with it.
+    expect(await fs.lookup(path('f'))).toMatchObject({ attrTtl: SECOND, entryTtl: SECOND });
+    clock.advance(SECOND);
+    expect(await watched.asked(() => watched.size('f'))).toEqual(['lstat']);
+  });
+
+  it('is old at once when the watch is lost', async () => {
+    const watched = await Watched.open();
+    watched.pass(MINUTE);
+    watched.direct.fs.elsewhere.lost();
+    expect(await watched.asked(() => watched.size('f'))).toEqual(['lstat']);
+    expect(await watched.asked(() => watched.list(''))).toContain('opendir');
+  });
+
+  it('is nothing that was asked before the watch began, or is answered after', async () => {
+    const { fs, disk, clock, after, requests } = await openDirect();
+    await writeFile(join(disk, 'f'), 'x');
+    let arrive = () => {};
+    const held = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
+    after.set('lstat', () => held);
+    const early = fs.lookup(path('f'));
+    clock.advance(1);
+    fs.elsewhere.watched(path(''));
+    after.clear();
+    clock.advance(1);
+    arrive();
+    await early;
+    for (let at = 0; at < 30; at += 5) {
+      fs.elsewhere.proved(clock.monotonic());
+      clock.advance(5 * SECOND);
+    }
+    fs.elsewhere.proved(clock.monotonic());
+    requests.length = 0;
+    await fs.lookup(path('f'));
+    expect(requests).toEqual(['lstat']);
+  });
+
+  it('is nothing below a directory that is not watched', async () => {
+    const { fs } = await openDirect();
+    expect(fs.elsewhere.watched(path('d'))).toBe(false);
+    expect(fs.elsewhere.watched(path(''))).toBe(true);
+    expect(fs.elsewhere.watched(path('d'))).toBe(true);
+    const dropped: string[] = [];
+    fs.elsewhere.onDropped = (directory) => dropped.push(directory);
+    fs.elsewhere.unwatched(path(''));
+    expect(dropped).toEqual(['', 'd']);
+  });
+
+  it('is no directory that is not watched itself: what is made in it changes its time', async () => {
+    const watched = await Watched.open();
+    watched.direct.fs.elsewhere.unwatched(path('d'));
+    watched.pass(MINUTE);
+    expect(await watched.asked(() => watched.size('d'))).toEqual(['lstat']);
+  });
+
+  it('is no file with several names: the others may be anywhere', async () => {
+    const watched = await Watched.open();
+    await link(join(watched.direct.disk, 'g'), join(watched.direct.disk, 'd', 'g'));
+    await watched.tell('', 'g', 'attributes');
+    await watched.size('g');
+    watched.pass(MINUTE);
+    expect(await watched.asked(() => watched.size('g'))).toEqual(['lstat']);
+  });
+
+  it('is nothing that we changed lately: our answers and its echoes may cross', async () => {
+    const watched = await Watched.open();
+    const { fs } = watched.direct;
+    await fs.setattr({ path: path('f'), handle: null }, { mode: 0o600 });
+    watched.pass(MINUTE);
+    expect(await watched.asked(() => watched.size('f'))).toEqual(['lstat']);
+    watched.pass(MINUTE);
+    expect(await watched.asked(() => watched.size('f'))).toEqual([]);
+  });
+
+  it.each([{ statTtl: 0 }, { followSymlinks: true }])('is nothing with %j', async (options) => {
+    const watched = await Watched.open(options);
+    watched.pass(MINUTE);
+    expect(await watched.asked(() => watched.size('f'))).not.toEqual([]);
+  });
+
+  it('is no absence where absence is not to be trusted', async () => {
+    const watched = await Watched.open({ negativeTtl: 0 });
+    expect(await watched.asked(() => watched.size('missing'))).toEqual(['lstat']);
+  });
+});
+
+describe('a change of somebody else', () => {
+  it('shows in the attributes and in the listing', async () => {
+    const watched = await Watched.open();
+    const { disk, forgotten } = watched.direct;
+    await appendFile(join(disk, 'f'), ' and more');
+    await writeFile(join(disk, 'new'), '');
+    await watched.tell('', 'f', 'content');
+    await watched.tell('', 'new', 'name');
+    expect(forgotten).toEqual(expect.arrayContaining(['attributes f', 'absence new', 'attributes ']));
+    expect(await watched.size('f')).toBe(16);
+    expect(await watched.list('')).toEqual(['d', 'f', 'g', 'new']);
+  });
+
+  it('shows a name that was believed to be missing', async () => {
+    const watched = await Watched.open();
+    expect(await watched.size('new')).toBeNull();
+    await writeFile(join(watched.direct.disk, 'new'), 'x');
+    await watched.tell('', 'new', 'name');
+    expect(await watched.size('new')).toBe(1);
+  });
+
+  it.each([true, false])('takes a name that is gone from the kernel (looked: %s)', async (looks) => {
+    const watched = await Watched.open();
+    const { disk, forgotten } = watched.direct;
+    await rm(join(disk, 'f'));
+    await watched.tell('', 'f', 'name', looks);
+    await expect.poll(() => forgotten).toContain('entry f');
+    expect(await watched.list('')).toEqual(['d', 'g']);
+  });
+
+  it('forgets what was below a directory that was replaced', async () => {
+    const watched = await Watched.open();
+    const { disk, fs } = watched.direct;
+    expect(await watched.list('d')).toEqual(['x']);
+    await rename(join(disk, 'd'), join(disk, 'e'));
+    await mkdir(join(disk, 'd'));
+    const dropped: string[] = [];
+    fs.elsewhere.onDropped = (directory) => dropped.push(directory);
+    await watched.tell('', 'd', 'name');
+    expect(dropped).toEqual(['d']);
+    expect(await watched.list('d')).toEqual([]);
+  });
+
+  it('shows in a file that is open', async () => {
+    const watched = await Watched.open();
+    const { fs, disk, forgotten } = watched.direct;
+    const { handle } = await fs.open(path('f'), O_RDONLY);
+    expect(`${await readAll(fs, handle)}`).toBe('content');
+    await writeFile(join(disk, 'f'), 'something else');
+    await watched.tell('', 'f', 'content');
+    expect(forgotten).toContain('data f');
+    await expect.poll(async () => `${await readAll(fs, handle)}`).toBe('something else');
+    await fs.release(handle);
+  });
+
+  it('shows in a file that is open even if size and time stayed the same', async () => {
+    const watched = await Watched.open();
+    const { fs, disk } = watched.direct;
+    const { handle } = await fs.open(path('f'), O_RDONLY);
+    await readAll(fs, handle);
+    await writeFile(join(disk, 'f'), 'CONTENT');
+    await utimes(join(disk, 'f'), LONG_AGO, LONG_AGO);
+    await watched.tell('', 'f', 'content');
+    await expect.poll(async () => `${await readAll(fs, handle)}`).toBe('CONTENT');
+    await fs.release(handle);
+  });
+
+  it('leaves an open file alone that another one replaced', async () => {
+    const watched = await Watched.open();
+    const { fs, disk, forgotten } = watched.direct;
+    const { handle } = await fs.open(path('f'), O_RDONLY);
+    await writeFile(join(disk, 'other'), 'another file');
+    await rename(join(disk, 'other'), join(disk, 'f'));
+    await watched.tell('', 'f', 'name');
+    await expect.poll(() => forgotten).toContain('entry f');
+    expect(`${await readAll(fs, handle)}`).toBe('content');
+    expect(await watched.size('f')).toBe(12);
+    await fs.release(handle);
+  });
+
+  it('gives a symbolic link its new target', async () => {
+    const watched = await Watched.open();
+    const { fs, disk, forgotten } = watched.direct;
+    await symlink('f', join(disk, 'l'));
+    await watched.tell('', 'l', 'name');
+    await watched.list('');
+    expect(await fs.readlink(path('l'))).toBe('f');
+    await rm(join(disk, 'l'));
+    await symlink('g', join(disk, 'l'));
+    await watched.tell('', 'l', 'name');
+    expect(forgotten).toContain('data l');
+    expect(await fs.readlink(path('l'))).toBe('g');
+  });
+
+  it('voids an answer that is under way', async () => {
+    const watched = await Watched.open();
+    const { disk, after, fs } = watched.direct;
+    await watched.tell('', 'f', 'attributes', false);
+    await expect.poll(() => fs.status().inFlight).toBe(0);
+    fs.elsewhere.lost();
+    watched.direct.clock.advance(MINUTE);
+    watched.begin('');
+    let arrive = () => {};
+    const held = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
+    after.set('lstat', () => held);
+    const early = watched.size('f');
+    await expect.poll(() => watched.direct.requests.at(-1)).toBe('lstat');
+    after.clear();
+    await new Promise((resolve) => setImmediate(resolve));
+    await appendFile(join(disk, 'f'), ' and more');
+    await watched.tell('', 'f', 'content');
+    arrive();
+    await early;
+    expect(await watched.size('f')).toBe(16);
+  });
+});
+
+describe('a change of our own', () => {
+  it('undoes nothing when it is told', async () => {
+    const watched = await Watched.open();
+    const { fs, forgotten } = watched.direct;
+    const { handle } = await fs.create(path('new'), O_WRONLY | O_CREAT, 0o644);
+    await fs.write(handle, 0, Buffer.from('ours'), NOT_PAGES);
+    // While it is written, and when it is.
+    await watched.tell('', 'new', 'name');
+    await fs.flush(handle);
+    await watched.tell('', 'new', 'content');
+    await fs.release(handle);
+    await fs.mkdir(path('made'), 0o755);
+    await watched.tell('', 'made', 'name');
+    await fs.rename(path('g'), path('h'), { noReplace: false });
+    await watched.tell('', 'g', 'name');
+    await watched.tell('', 'h', 'name');
+    await fs.unlink(path('f'));
+    await watched.tell('', 'f', 'name');
+    expect(forgotten).toEqual([]);
+    expect(
+      await watched.asked(async () => {
+        expect(await watched.list('')).toEqual(['d', 'h', 'made', 'new']);
+        for (const name of ['new', 'made', 'h']) expect(await watched.size(name)).not.toBeNull();
+        for (const name of ['f', 'g']) expect(await watched.size(name)).toBeNull();
+      }),
+    ).toEqual([]);
+  });
+
+  it('does not hide what somebody else does to the same file right behind it', async () => {
+    const watched = await Watched.open();
+    const { fs, disk } = watched.direct;
+    await fs.setattr({ path: path('f'), handle: null }, { mode: 0o600 });
+    await appendFile(join(disk, 'f'), '!');
+    await watched.tell('', 'f', 'content');
+    expect(await watched.size('f')).toBe(8);
+    await rm(join(disk, 'f'));
+    await watched.tell('', 'f', 'name');
+    await expect.poll(() => watched.size('f')).toBeNull();
+  });
+});
+
+describe('the rule', () => {
+  const file: Attributes = {
+    mode: 0o100644,
+    size: 1,
+    uid: 0,
+    gid: 0,
+    atime: 0,
+    mtime: 5,
+    ctime: 5,
+    nlink: 1,
+  };
+  const read = { ...file, atime: 9 };
+  const grown = { ...file, size: 2 };
+  it.each([
+    // known, found, own change?
+    [file, read, true, 'echo'],
+    [file, read, false, 'same'],
+    [file, grown, true, 'other'],
+    [file, null, true, 'other'],
+    [null, null, true, 'echo'],
+    [null, file, true, 'other'],
+    [undefined, file, true, 'echo'],
+    [undefined, file, false, 'other'],
+    [file, undefined, true, 'other'],
+  ] as const)('known %j, found %j, ours %j: %s', (known, found, isOwn, verdict) => {
+    expect(judge(known, found, isOwn)).toBe(verdict);
+  });
+});
+
+describe('looking every few seconds', () => {
+  it('lists a directory anew when its time has changed, and only then', async () => {
+    const { fs, disk, clock, requests } = await openDirect();
+    await utimes(disk, LONG_AGO, LONG_AGO);
+    const list = async () => {
+      const { handle } = await fs.opendir(path(''));
+      const { entries } = await fs.readdir(handle, true);
+      await fs.releasedir(handle);
+      return entries.length;
+    };
+    expect(await list()).toBe(0);
+    requests.length = 0;
+    await fs.elsewhere.poll(path(''));
+    expect(requests).toEqual(['lstat']);
+    await writeFile(join(disk, 'new'), '');
+    clock.advance(5000);
+    await fs.elsewhere.poll(path(''));
+    requests.length = 0;
+    expect(await list()).toBe(1);
+    expect(requests).toEqual([]);
+  });
+});
