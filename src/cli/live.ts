@@ -23,13 +23,23 @@ export interface WatchStatus {
   readonly reason: string | null;
 }
 
+export interface LiveWatchSettings {
+  readonly link: Link;
+  readonly filesystem: FileSystem;
+  /** The mounted directory on the server. */
+  readonly root: ByteString;
+  readonly options: MountOptions;
+  readonly clock: Clock;
+  /** Takes a line for the log of the mount. */
+  report(text: string): void;
+}
+
 export class LiveWatch {
   readonly #watcher: Watcher | null = null;
   readonly #poller: Poller | null = null;
   readonly #whyNot: string;
 
-  /** `root` is the mounted directory on the server. */
-  constructor(link: Link, filesystem: FileSystem, root: ByteString, options: MountOptions, clock: Clock) {
+  constructor({ link, filesystem, root, options, clock, report }: LiveWatchSettings) {
     const { watch, watchMax } = options;
     const { elsewhere } = filesystem;
     this.#whyNot = whyNot(options);
@@ -47,6 +57,10 @@ export class LiveWatch {
       // Nobody has asked for a program, so it may cost no login.
       open: (command) => link.openCommand(command, watch === 'inotify'),
       isConnected: () => link.status().state === 'connected',
+      // Silently, where it was left to us.
+      impossible: (reason) => {
+        if (watch === 'inotify') report(`changes on the server are not seen at once: ${reason}`);
+      },
       isFinal: (error) => error instanceof ConnectError && error.kind === 'subsystem',
     });
     elsewhere.onListed = () => watcher.hurry();

@@ -201,7 +201,8 @@ export class ServerSide {
         report,
       });
       if (options.idmap === 'file') await checkOwner(filesystem, source);
-      return { link, filesystem, watch: new LiveWatch(link, filesystem, root, options, this.#clock) };
+      const watch = new LiveWatch({ link, filesystem, root, options, clock: this.#clock, report });
+      return { link, filesystem, watch };
     } catch (error) {
       await link.close();
       throw error;

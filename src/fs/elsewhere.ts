@@ -11,6 +11,7 @@ import { logger } from '../base/log.js';
 import { isDirectory, isRegular, S_IFMT } from '../base/mode.js';
 import { joinPath, type Path } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
+import type { Name } from './directory.js';
 import { isHidden, toAttributes } from './identity.js';
 import type { Attributes } from './operations.js';
 import type { Parts } from './parts.js';
@@ -43,17 +44,21 @@ export interface ChangeElsewhere {
   readonly found: Found | null | undefined;
 }
 
+/** Null for a name that does not exist, `outdated` for a file that has changed since, undefined where nothing is known. */
+type Known = Attributes | null | 'outdated' | undefined;
+
 /**
  * An `echo` of our own change; the `same` as we know, but not our doing; or something that is `other` than we know.
- * Attributes are null for a name that does not exist; `known` is undefined where nothing is, `found` where it was not told.
+ * `found` is null for nothing, and undefined where it was not told.
  */
 export function judge(
-  known: Attributes | null | undefined,
+  known: Known,
   found: Attributes | null | undefined,
   isOwn: boolean,
 ): 'echo' | 'same' | 'other' {
   if (found === undefined) return 'other';
   if (known === undefined) return isOwn ? 'echo' : 'other';
+  if (known === 'outdated') return isOwn && found !== null ? 'echo' : 'other';
   const isSame = known === null || found === null ? known === found : looksSame(known, found);
   if (!isSame) return 'other';
   return isOwn ? 'echo' : 'same';
@@ -117,6 +122,8 @@ export class Elsewhere {
     if (name === null) {
       if (ofName) this.#vouching.drop(directory);
       this.#changedItself(directory);
+      // Who may list it may have changed.
+      if (!this.#vouching.isOwn(directory)) this.#parts.names.held(directory)?.unlist();
       return;
     }
     const { names, files, content, kernel } = this.#parts;
@@ -125,8 +132,9 @@ export class Elsewhere {
     const isBusy = node !== undefined && (node.isDirty || node.settling > 0);
     const isOwn = isBusy || this.#vouching.isOwn(path);
     const remembered = names.remembered(path);
-    const known = remembered === undefined ? this.#absence(directory) : remembered.attributes;
-    const found = this.#seen(path, change.found, known);
+    const wasThere = remembered !== undefined && remembered.attributes !== null;
+    const found = this.#seen(path, change.found, remembered?.attributes);
+    const known = this.#known(directory, remembered);
     // Of a file that is being written, our own flush will tell.
     const verdict = isBusy && found ? 'echo' : judge(known, found, isOwn);
     log('%s %s: %s', path, ofName ? 'made or gone' : 'changed', verdict);
@@ -136,7 +144,6 @@ export class Elsewhere {
     }
     if (verdict === 'echo') return;
     if (ofName) this.#changedItself(directory);
-    const wasThere = remembered !== undefined && remembered.attributes !== null;
     // A name that was made or given anew may be another file's that looks the same.
     if (verdict === 'same' && !ofName) names.voidAnswers(path);
     else if (wasThere) names.changedElsewhere(path);
@@ -154,8 +161,10 @@ export class Elsewhere {
     if (!this.#vouching.isOwn(directory)) this.#parts.names.changedElsewhere(directory);
   }
 
-  /** A listing knows of names that are not in it. */
-  #absence(directory: Path): null | undefined {
+  #known(directory: Path, remembered: Name | undefined): Known {
+    if (remembered !== undefined)
+      return remembered.attributes === undefined ? 'outdated' : remembered.attributes;
+    // A listing knows of names that are not in it.
     return (this.#parts.names.held(directory)?.listedAt ?? null) === null ? undefined : null;
   }
 

@@ -253,6 +253,8 @@ export class Namespace {
     this.voidAnswers(path);
     this.#directories.peek(homeOf(path))?.forget(nameOf(path));
     this.kernel?.invalidateAbsence(path);
+    // What was lost from here it may still hold.
+    this.kernel?.invalidateAttributes(path);
   }
 
   /** Answers about `path` that are under way may be old. */

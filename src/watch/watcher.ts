@@ -66,6 +66,8 @@ export interface WatcherSettings {
   isConnected(): boolean;
   /** Would `open` fail in the same way again? */
   isFinal(error: unknown): boolean;
+  /** Is told why there will be none. */
+  impossible(reason: string): void;
 }
 
 /** `waiting`: for something to be listed, for the connection, or for the time to try again. */
@@ -100,12 +102,15 @@ export class Watcher {
   #startedAt = 0;
   #retryAt = 0;
   #usesThen = -1;
+  /** Milliseconds between two questions. */
+  readonly #pause: number;
   readonly #timer: NodeJS.Timeout;
   #soon: NodeJS.Timeout | null = null;
 
   constructor(settings: WatcherSettings) {
     this.#settings = settings;
-    this.#timer = setInterval(() => this.#look(), TICK).unref();
+    this.#pause = Math.min(ASK_MOST, Math.max(ASK_LEAST, settings.lifetime / 4));
+    this.#timer = setInterval(() => this.#look(), Math.min(TICK, this.#pause)).unref();
   }
 
   status(): WatcherStatus {
@@ -157,6 +162,7 @@ export class Watcher {
     log('%s -> %s (%s)', this.#state, state, reason ?? 'all is well');
     this.#state = state;
     this.#reason = reason;
+    if (state === 'impossible' && reason !== null) this.#settings.impossible(reason);
   }
 
   #look(): void {
@@ -169,9 +175,7 @@ export class Watcher {
       return;
     }
     this.#follow(now);
-    const { lifetime } = this.#settings;
-    const pause = Math.min(ASK_MOST, Math.max(ASK_LEAST, lifetime / 4));
-    if (now - this.#askedAt >= pause) this.#ask(now);
+    if (now - this.#askedAt >= this.#pause) this.#ask(now);
   }
 
   #start(): void {

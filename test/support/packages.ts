@@ -30,6 +30,7 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   rsync: 'rsync',
   sqlite3: 'sqlite3',
   python3: 'python3',
+  inotifywait: 'inotify-tools',
   vim: 'vim-tiny',
   tar: 'tar',
   diff: 'diffutils',

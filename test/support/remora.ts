@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
+import type { WatchStatus } from '../../src/cli/live.js';
 import type { LinkStatus } from '../../src/recovery/session.js';
 import type { Stage } from './global-setup.js';
 import { endProcesses, isAlive, mountAt, waitForUnmount } from './processes.js';
@@ -23,6 +24,7 @@ export interface MountStatus {
   readonly link: LinkStatus;
   readonly connections: number;
   readonly lanes: number;
+  readonly watch: WatchStatus | null;
   readonly filesystem: unknown;
   readonly kernel: unknown;
 }

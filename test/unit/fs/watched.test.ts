@@ -369,6 +369,26 @@ describe('a change of our own', () => {
   });
 });
 
+it('a file that we have just written, and somebody else removes, leaves the listing', async () => {
+  const watched = await Watched.open();
+  const { fs, disk } = watched.direct;
+  const { handle } = await fs.open(path('f'), O_WRONLY);
+  await fs.write(handle, 0, Buffer.from('C'), NOT_PAGES);
+  await fs.release(handle);
+  await expect.poll(() => fs.status().dirtyBytes).toBe(0);
+  await rm(join(disk, 'f'));
+  await watched.tell('', 'f', 'name');
+  await expect.poll(() => watched.list('')).toEqual(['d', 'g']);
+});
+
+it('a directory whose mode somebody else changes is listed anew', async () => {
+  const watched = await Watched.open();
+  const { fs } = watched.direct;
+  const itself = { name: null, isDirectory: true, ofName: false, ofContent: false, found: undefined };
+  fs.elsewhere.changed({ directory: path(''), ...itself });
+  expect(await watched.asked(() => watched.list(''))).toContain('opendir');
+});
+
 describe('the rule', () => {
   const file: Attributes = {
     mode: 0o100644,
@@ -391,6 +411,9 @@ describe('the rule', () => {
     [null, null, true, 'echo'],
     [null, file, true, 'other'],
     [undefined, file, true, 'echo'],
+    ['outdated', file, true, 'echo'],
+    ['outdated', file, false, 'other'],
+    ['outdated', null, true, 'other'],
     [undefined, file, false, 'other'],
     [file, undefined, true, 'other'],
   ] as const)('known %j, found %j, ours %j: %s', (known, found, isOwn, verdict) => {

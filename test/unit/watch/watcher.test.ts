@@ -93,6 +93,7 @@ beforeEach(() => {
       return ours;
     },
     isConnected: () => isConnected,
+    impossible: (reason) => told.push(`impossible: ${reason}`),
     isFinal: (error) => error instanceof RangeError,
   });
 });
@@ -219,6 +220,7 @@ describe('where there is none', () => {
     refusal = new RangeError('no commands');
     await use('');
     expect(watcher.status()).toMatchObject({ state: 'impossible', reason: 'no commands' });
+    expect(told).toContain('impossible: no commands');
     refusal = null;
     await pass(10_000);
     expect(programs).toEqual([]);
