@@ -26,8 +26,9 @@ import type { HardLinks } from './links.js';
 import type { Attributes, KernelCache } from './operations.js';
 import type { FsOptions } from './options.js';
 import type { Remote } from './remote.js';
-import { isRacy, looksSame } from './same-file.js';
+import { looksSame } from './same-file.js';
 import { Symlinks } from './symlinks.js';
+import { toTell } from './telling.js';
 import type { Vouching } from './vouching.js';
 
 function homeOf(path: Path): Path {
@@ -376,29 +377,21 @@ export class Namespace {
     return directory;
   }
 
-  /**
-   * Tells the kernel if it may hold something else than what is now known to be true. Of a name that did not
-   * exist it holds nothing for long, and of our own changes it knows itself.
-   */
+  /** Tells the kernel if it may hold something else than what is now known to be true. */
   #tell(path: Path, before: Name | undefined, now: Attributes): void {
-    const was = before?.attributes;
-    if (was === null) return;
-    if (before !== undefined && before.type !== (now.mode & S_IFMT)) {
-      this.#vanished(path, before.type);
-      return;
-    }
-    if (before !== undefined && !was) return;
-    const mayHaveChanged = was && isRacy(was.mtime, this.#timeAt(before.at));
-    if (isSymlink(now.mode) && (!was || mayHaveChanged || was.mtime !== now.mtime || was.size !== now.size)) {
-      this.#forgetTarget(path);
-    } else if (!was || (this.#lifetimes.ofName(homeOf(path), before) > 0 && !looksSame(was, now))) {
+    // The server's clock is taken for ours.
+    const seenAt = (this.#clock.now() - this.#clock.monotonic() + (before?.at ?? 0)) / 1000;
+    const what = toTell(before, now, seenAt);
+    if (what === 'other') this.#vanished(path, before?.type ?? 0);
+    else if (what === 'target') this.#forgetTarget(path);
+    else if (what === 'attributes' && (before === undefined || this.#isHeld(path, before))) {
       this.kernel?.invalidateAttributes(path);
     }
   }
 
-  /** Seconds since the epoch at the monotonic time `at`; the server's clock is taken for ours. */
-  #timeAt(at: number): number {
-    return (this.#clock.now() - this.#clock.monotonic() + at) / 1000;
+  /** May the kernel still trust what it was told of the name? */
+  #isHeld(path: Path, name: Name): boolean {
+    return this.#vouching.isRecent || this.#lifetimes.ofName(homeOf(path), name) > 0;
   }
 
   #vanished(path: Path, mode: number): void {

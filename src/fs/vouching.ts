@@ -87,6 +87,11 @@ export class Vouching {
     this.#provedAt = Math.max(this.#provedAt, at);
   }
 
+  /** Something was vouched for so lately that the kernel may trust it yet, whatever has become of the watch. */
+  get isRecent(): boolean {
+    return this.#provedAt + this.#lifetime > this.#clock.monotonic();
+  }
+
   /** We have changed `path` ourselves. */
   changedByUs(path: Path): void {
     this.#own.set(path, this.#clock.monotonic());

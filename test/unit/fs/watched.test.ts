@@ -135,6 +135,17 @@ describe('what a watch vouches for', () => {
     expect(await watched.asked(() => watched.list(''))).toContain('opendir');
   });
 
+  it('is taken from the kernel when it is learned that it has changed, even if the watch was lost', async () => {
+    const watched = await Watched.open();
+    const { fs, disk, forgotten } = watched.direct;
+    watched.pass(MINUTE);
+    await watched.size('f');
+    fs.elsewhere.lost();
+    await appendFile(join(disk, 'f'), '!');
+    await watched.list('');
+    expect(forgotten).toContain('attributes f');
+  });
+
   it('is nothing that was asked before the watch began, or is answered after', async () => {
     const { fs, disk, clock, after, requests } = await openDirect();
     await writeFile(join(disk, 'f'), 'x');
