@@ -6,7 +6,7 @@
  * then the next open looks again (see Freshness), as it does without a watch.
  */
 import { LRUCache } from 'lru-cache';
-import type { ByteString } from '../base/bytes.js';
+import { type ByteString, decodeText } from '../base/bytes.js';
 import { logger } from '../base/log.js';
 import { isDirectory, isRegular, S_IFMT } from '../base/mode.js';
 import { joinPath, type Path } from '../base/path.js';
@@ -137,7 +137,7 @@ export class Elsewhere {
     const known = this.#known(directory, remembered);
     // Of a file that is being written, our own flush will tell.
     const verdict = isBusy && found ? 'echo' : judge(known, found, isOwn);
-    log('%s %s: %s', path, ofName ? 'made or gone' : 'changed', verdict);
+    log('%s %s: %s', decodeText(path), ofName ? 'made or gone' : 'changed', verdict);
     if (change.isDirectory && ofName) {
       this.#vouching.drop(path);
       if (verdict !== 'echo') names.forgetTree(path);
@@ -197,7 +197,7 @@ export class Elsewhere {
       const hasChanged = before === undefined ? isRacy(now, asked) : before !== now;
       if (hasChanged && !listings.isListing(directory)) await listings.listAhead(directory);
     } catch (error) {
-      log('%s: %s', directory, error instanceof Error ? error.message : error);
+      log('%s: %s', decodeText(directory), error instanceof Error ? error.message : error);
     }
   }
 
@@ -214,7 +214,7 @@ export class Elsewhere {
       await freshness.reconcile(path, attributes);
       if (node.version !== version) kernel?.invalidateData(path);
     } catch (error) {
-      log('%s: %s', path, error instanceof Error ? error.message : error);
+      log('%s: %s', decodeText(path), error instanceof Error ? error.message : error);
     } finally {
       this.#asking -= 1;
     }

@@ -5,7 +5,7 @@
  * or it is lost, everything has its plain lifetime, and a person can read why.
  */
 import type { Duplex } from 'node:stream';
-import type { ByteString } from '../base/bytes.js';
+import { type ByteString, decodeText } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import { isWithin, type Path, ROOT } from '../base/path.js';
@@ -273,7 +273,7 @@ export class Watcher {
 
   /** Not this one, nor anything below it; one that merely is not there needs no mention. */
   #refuse(path: Path, id: number, reason: string | null): void {
-    log('%s is not watched: %s', path, reason ?? 'the server will not');
+    log('%s is not watched: %s', decodeText(path), reason ?? 'the server will not');
     if (path === ROOT) {
       if (reason === UNTOLD) this.#end(reason, 'impossible');
       else this.#lost(reason ?? 'the mounted directory cannot be watched');
