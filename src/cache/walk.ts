@@ -1,13 +1,14 @@
 /**
  * Which directories will a program that walks a tree list next? Programs go depth first, and through the
- * children of a directory either as it lists them (find, du, rm) or sorted (ls -R, rsync, git); some leave
- * hidden ones out. Everything here is a pure rule; who lists ahead is in `fs/listing-ahead.ts`.
+ * children of a directory as it lists them (find, tar, grep, rm), sorted (ls -R, rsync), sorted as parts of whole
+ * paths (git's index) or by inode number (cp); some leave hidden ones out. Everything here is a pure rule; who lists ahead is in `fs/listing-ahead.ts`.
  */
 import type { ByteString } from '../base/bytes.js';
 import { joinPath, nameOf, type Path, parentOf, ROOT } from '../base/path.js';
 
-/** The order in which a program visits a directory's children. */
-export type Order = 'listed' | 'sorted';
+/** The orders in which programs visit what is in a directory, likeliest first. */
+export const ORDERS = ['listed', 'sorted', 'paths', 'inodes'] as const;
+export type Order = (typeof ORDERS)[number];
 
 /** The subdirectories of a directory, none if it was not listed. */
 export type Subdirectories = (directory: Path, order: Order) => readonly ByteString[];
@@ -45,9 +46,8 @@ export function orderOf(
   order: Order,
   subdirectories: Subdirectories,
 ): Order | null {
-  if (isNext(name, previous, subdirectories(directory, order))) return order;
-  const other = order === 'listed' ? 'sorted' : 'listed';
-  return isNext(name, previous, subdirectories(directory, other)) ? other : null;
+  const follows = (each: Order) => isNext(name, previous, subdirectories(directory, each));
+  return follows(order) ? order : (ORDERS.find(follows) ?? null);
 }
 
 /** What comes after `from` in a walk of the tree `root`, as far as its directories are known. */

@@ -190,6 +190,26 @@ const FAMILIES: readonly Family[] = [
     ],
   },
   {
+    name: 'remora_prefetched_files_total',
+    type: 'counter',
+    help: 'Small files read before a program opened them: all, those then used, those in vain.',
+    samples: ({ filesystem }) => [
+      ...one(filesystem?.prefetch.fetched.files, { outcome: 'any' }),
+      ...one(filesystem?.prefetch.used.files, { outcome: 'used' }),
+      ...one(filesystem?.prefetch.inVain.files, { outcome: 'in vain' }),
+    ],
+  },
+  {
+    name: 'remora_prefetched_bytes_total',
+    type: 'counter',
+    help: 'The bytes in them.',
+    samples: ({ filesystem }) => [
+      ...one(filesystem?.prefetch.fetched.bytes, { outcome: 'any' }),
+      ...one(filesystem?.prefetch.used.bytes, { outcome: 'used' }),
+      ...one(filesystem?.prefetch.inVain.bytes, { outcome: 'in vain' }),
+    ],
+  },
+  {
     name: 'remora_call_duration_seconds',
     type: 'histogram',
     help: 'Calls of programs, from the request of the kernel to the reply.',

@@ -1,6 +1,7 @@
 /** How mounts are, as text for a person: one paragraph each, what matters most first. Pure. */
 
 import { printable } from '../base/printable.js';
+import type { PrefetchStatus } from '../fs/files-ahead.js';
 import type { FsStatus } from '../fs/filesystem.js';
 import type { OpenHandle, Unsent } from '../fs/open-file.js';
 import type { CallStats, Failure } from '../fuse/tally.js';
@@ -65,10 +66,12 @@ function share(hits: number, misses: number): string {
 function describeCache(status: FsStatus): readonly string[] {
   const { cachedBytes, cacheLimit, cacheHits, cacheMisses } = status;
   const { cachedAttributes, cachedListings, attributeHits, attributeMisses } = status;
+  const ahead = describePrefetch(status.prefetch);
   const names = `${formatCount(cachedAttributes, 'name')} and ${formatCount(cachedListings, 'listing')}`;
   return [
     `${formatBytes(cachedBytes)} of ${formatBytes(cacheLimit)}, ${share(cacheHits, cacheMisses)}`,
     `${names}, ${share(attributeHits, attributeMisses)}`,
+    ...(ahead === null ? [] : [ahead]),
   ];
 }
 
@@ -76,6 +79,13 @@ function describeWatch({ mode, program, directories, reason }: WatchStatus): str
   const by = program === null ? mode : `${mode} (${program})`;
   const how = mode === 'off' ? mode : `${by}, ${formatCount(directories, 'directory', 'directories')}`;
   return `${how}${reason === null ? '' : `: ${printable(reason)}`}`;
+}
+
+/** Null as long as nothing was read ahead. */
+function describePrefetch({ fetched, used, inVain }: PrefetchStatus): string | null {
+  if (fetched.files === 0) return null;
+  const wasted = `${inVain.files} (${formatBytes(inVain.bytes)}) in vain`;
+  return `${formatCount(fetched.files, 'file')} ahead, ${used.files} (${formatBytes(used.bytes)}) used, ${wasted}`;
 }
 
 function describeHandles(handles: readonly OpenHandle[], limit: number): readonly string[] {

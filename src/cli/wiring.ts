@@ -24,6 +24,8 @@ export function fsOptions(options: MountOptions): FsOptions {
     cacheBytes: options.cacheSize,
     dirtyBytes: options.dirtyLimit,
     readAheadBytes: options.readahead,
+    openTtl: ttl(options.acAttrTimeout),
+    prefetch: options.prefetch,
     directIo: options.directIo,
     kernelCache: options.kernelCache,
     syncWrites: options.sshfsSync || options.sync,

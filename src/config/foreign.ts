@@ -24,7 +24,11 @@ export const FOREIGN: readonly ForeignWord[] = [
     'cache_clean_interval',
     'cache_min_clean_interval',
   ),
-  ignored('open always asks whether the file changed.', 'auto_cache', 'noauto_cache', 'ac_attr_timeout'),
+  ignored(
+    'an open asks whether the file changed, unless that was asked a moment ago (ac_attr_timeout).',
+    'auto_cache',
+    'noauto_cache',
+  ),
   ignored(
     'inodes are kept as long as the kernel knows them.',
     'remember',

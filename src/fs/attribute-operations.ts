@@ -3,12 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { FsError } from '../base/errno.js';
 import { isRegular, isSymlink } from '../base/mode.js';
 import { type Path, ROOT } from '../base/path.js';
-import type { Timed } from '../cache/timed.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { LSETSTAT, STATVFS } from '../sftp/constants.js';
-import { AbsenceAhead } from './absence-ahead.js';
 import type { FileOperations } from './file-operations.js';
 import { toAttributes, toStats } from './identity.js';
+import { LookupsAhead } from './lookups-ahead.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { AttributeChanges, Attributes, FileSystemStats, Lookup, Stat, Target } from './operations.js';
 import { changedThrough, missing, mustBeWritable, type Parts, statOf } from './parts.js';
@@ -21,14 +20,15 @@ const ROOT_PATIENCE = 1000;
 export class AttributeOperations {
   readonly #parts: Parts;
   readonly #open: FileOperations;
-  readonly #absence: AbsenceAhead;
+  readonly #ahead: LookupsAhead;
   #hits = 0;
   #misses = 0;
 
   constructor(parts: Parts, open: FileOperations) {
     this.#parts = parts;
     this.#open = open;
-    this.#absence = new AbsenceAhead(parts.names, parts.listings, parts.clock, parts.options.negativeTtl);
+    const { names, listings, walks, clock, options } = parts;
+    this.#ahead = new LookupsAhead(names, listings, walks, clock, options);
   }
 
   /** How often a program's question about a name was answered without the server, and how often not. */
@@ -38,12 +38,8 @@ export class AttributeOperations {
 
   async lookup(path: Path): Promise<Lookup> {
     const { names, freshness } = this.#parts;
-    const known = this.#recall(path);
-    const attributes = known === undefined ? await names.ask(path) : known.value;
-    if (attributes === null) {
-      this.#absence.told(path, known === undefined);
-      return missing(this.#parts, names.ttl(path, null));
-    }
+    const attributes = await this.#find(path);
+    if (attributes === null) return missing(this.#parts, names.ttl(path, null));
     const truth = await freshness.reconcile(path, attributes);
     return statOf(this.#parts, path, truth, names.ttl(path, truth));
   }
@@ -123,16 +119,15 @@ export class AttributeOperations {
     return toStats(await this.#parts.remote.ask(client.statvfs(path), { op: 'statvfs', path }));
   }
 
-  #recall(path: Path): Timed<Attributes | null> | undefined {
-    const known = this.#parts.names.known(path);
-    if (known === undefined) this.#misses += 1;
-    else this.#hits += 1;
-    return known;
-  }
-
   async #find(path: Path): Promise<Attributes | null> {
-    const known = this.#recall(path);
-    return known === undefined ? this.#parts.names.ask(path) : known.value;
+    const known = this.#parts.names.known(path);
+    if (known === undefined) {
+      this.#misses += 1;
+      return this.#ahead.ask(path);
+    }
+    this.#hits += 1;
+    this.#ahead.told(path, known.value);
+    return known.value;
   }
 
   /**
@@ -206,6 +201,7 @@ export class AttributeOperations {
     const { remote, names, identity, writes } = this.#parts;
     const at = path === null ? null : remote.at(path);
     if (file !== undefined) await writes.push(file);
+    if (path !== null) this.#beforeAccess(path, changes);
     const subject = await this.#subject(path, file);
     const since = file?.node.writes;
     const wanted = await this.#toRemote(changes, await this.#otherHalf(path, changes, subject.stat));
@@ -231,6 +227,16 @@ export class AttributeOperations {
       await this.#restamp(path, node, toAttributes(identity, state, nlink), attributes);
     }
     return attributes;
+  }
+
+  /** What the login may read below `path` may be another thing from now on; what is open stays so. */
+  #beforeAccess(path: Path, { mode, uid, gid }: AttributeChanges): void {
+    if (mode === undefined && uid === undefined && gid === undefined) return;
+    const { late, files, names } = this.#parts;
+    late.before(path);
+    // A file's own attributes tell by themselves that they are others.
+    if (isRegular(names.known(path)?.value?.mode ?? 0)) return;
+    for (const node of files.within(path)) node.readable = null;
   }
 
   /**

@@ -111,6 +111,26 @@ export class Content {
     return newest === undefined ? null : { index: newest.index, data: Buffer.from(newest.block.data) };
   }
 
+  /** Is all of the file here? */
+  holds(node: FileNode): boolean {
+    const last = blockOf(node.size - 1);
+    for (let index = 0; index <= last; index += 1) if (!this.#cache.has(node.id, index)) return false;
+    return true;
+  }
+
+  /** Memory for a whole file of `size` bytes; whoever takes it hands it to `keep`, and releases it in any case. */
+  take(size: number): readonly Piece[] {
+    return Array.from({ length: blockOf(size - 1) + 1 }, () => this.#cache.take());
+  }
+
+  /** `blocks` hold the file from its beginning, `length` bytes of it. */
+  keep(node: FileNode, blocks: readonly Piece[], length: number): void {
+    for (const [index, block] of blocks.entries()) {
+      block.length = Math.min(BLOCK_SIZE, length - index * BLOCK_SIZE);
+      this.#cache.set(node.id, index, block);
+    }
+  }
+
   /** Content from `offset` to `end` changed, the file having been `oldSize` bytes long before. */
   changed(node: FileNode, offset: number, end: number, oldSize: number): void {
     node.version += 1;

@@ -4,7 +4,9 @@
  * complete: then names that are missing do not exist.
  */
 import type { ByteString } from '../base/bytes.js';
+import { hashIno, inoOfPath } from '../base/inode.js';
 import { S_IFDIR, S_IFMT } from '../base/mode.js';
+import type { Path } from '../base/path.js';
 import type { Order } from '../cache/walk.js';
 import type { Attributes, DirectoryEntry } from './operations.js';
 
@@ -24,6 +26,7 @@ export class Directory {
   #listedAt: number | null = null;
   #provesAbsence = false;
   #snapshot: readonly DirectoryEntry[] | null = null;
+  readonly #sorted = new Map<Order, readonly DirectoryEntry[]>();
   readonly #subdirectories = new Map<Order, readonly ByteString[]>();
   /** The snapshot that the kernel's pages hold, as far as we know. */
   given: readonly DirectoryEntry[] | null = null;
@@ -108,18 +111,46 @@ export class Directory {
     return this.#snapshot;
   }
 
-  subdirectories(order: Order): readonly ByteString[] {
+  /** What is in the directory, which is called `path`, in the order in which programs visit it. */
+  entries(path: Path, order: Order): readonly DirectoryEntry[] {
+    const known = this.#sorted.get(order);
+    if (known !== undefined) return known;
+    const key = keyFor(path, order);
+    const keyed = this.snapshot().map((entry) => ({ entry, key: key?.(entry) ?? 0 }));
+    if (key !== null) keyed.sort((a, b) => (a.key < b.key ? -1 : 1));
+    const entries = keyed.map(({ entry }) => entry);
+    this.#sorted.set(order, entries);
+    return entries;
+  }
+
+  subdirectories(path: Path, order: Order): readonly ByteString[] {
     const known = this.#subdirectories.get(order);
     if (known !== undefined) return known;
-    const names = this.snapshot().flatMap(({ name, type }) => (type === S_IFDIR ? name : []));
-    if (order === 'sorted') names.sort();
+    const names = this.entries(path, order).flatMap(({ name, type }) => (type === S_IFDIR ? name : []));
     this.#subdirectories.set(order, names);
     return names;
   }
 
   #renew(): void {
     this.#snapshot = null;
+    this.#sorted.clear();
     this.#subdirectories.clear();
+  }
+}
+
+/** What the entries of the directory at `path` are sorted by; null for the server's order. */
+function keyFor(path: Path, order: Order): ((entry: DirectoryEntry) => string | number) | null {
+  switch (order) {
+    case 'listed':
+      return null;
+    case 'sorted':
+      return ({ name }) => name;
+    case 'paths':
+      return ({ name, type }) => (type === S_IFDIR ? `${name}/` : name);
+    case 'inodes': {
+      const ino = inoOfPath(path);
+      return ({ name }) => hashIno(ino, name);
+    }
   }
 }
 

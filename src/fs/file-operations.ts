@@ -126,6 +126,7 @@ export class FileOperations {
     }
     const unsent = file.failure === null ? null : unsentOf(file.node);
     files.remove(handle);
+    this.#parts.late.closed(file);
     lanes.close(file);
     if (unsent === null) return null;
     log('nobody was told that %d bytes of %s were lost: %s', unsent.bytes, unsent.path, unsent.error);

@@ -82,11 +82,7 @@ export class FileTable {
 
   /** Registers one open of the file at `path`; a file not seen lately starts with an unknown stamp. */
   add(path: Path, home: Lane, flags: number, size: number): { id: number; file: OpenFile } {
-    let node = this.peek(path);
-    if (node === undefined) {
-      node = new FileNode(this.#nextNode, path, size, this.#maxWrite, this.#memory);
-      this.#nextNode += 1;
-    }
+    const node = this.peek(path) ?? this.#newNode(path, size);
     if (node.handles.size === 0) {
       if (node.path !== null) this.#closed.delete(node.path);
       node.path = path;
@@ -98,6 +94,15 @@ export class FileTable {
     this.#nextHandle += 1;
     this.#handles.set(id, file);
     return { id, file };
+  }
+
+  /** The file called `path`, as one that is closed if it was not open lately: for content that comes before an open. */
+  closed(path: Path, size: number): FileNode {
+    const known = this.peek(path);
+    if (known !== undefined) return known;
+    const node = this.#newNode(path, size);
+    this.#closed.set(path, node);
+    return node;
   }
 
   get(id: number): OpenFile {
@@ -153,10 +158,18 @@ export class FileTable {
     this.#closed.clear();
   }
 
+  #newNode(path: Path, size: number): FileNode {
+    const node = new FileNode(this.#nextNode, path, size, this.#maxWrite, this.#memory);
+    this.#nextNode += 1;
+    return node;
+  }
+
   /** Gives `node` the name; whatever was thought to have it does not. */
   #place(path: Path, node: FileNode, isOpen: boolean): void {
     this.nameGone(path, null);
     node.path = path;
+    // By another name it may be out of the login's reach.
+    node.readable = null;
     if (isOpen) this.#open.set(path, node);
     else this.#closed.set(path, node);
   }

@@ -15,11 +15,14 @@ import { Content } from './content.js';
 import { Elsewhere } from './elsewhere.js';
 import { FileOperations } from './file-operations.js';
 import { FileTable } from './file-table.js';
+import { FilesAhead, type PrefetchStatus } from './files-ahead.js';
 import { Freshness } from './freshness.js';
 import { Giving } from './giving.js';
 import type { Identity } from './identity.js';
 import { Lanes } from './lanes.js';
+import { LateOpens } from './late-opens.js';
 import { HardLinks } from './links.js';
+import { ListingAhead } from './listing-ahead.js';
 import { Listings } from './listings.js';
 import { NameOperations } from './name-operations.js';
 import { Namespace } from './namespace.js';
@@ -73,6 +76,8 @@ export interface FsStatus {
   readonly attributeMisses: number;
   readonly cachedAttributes: number;
   readonly cachedListings: number;
+  /** Small files read before a program opened them. */
+  readonly prefetch: PrefetchStatus;
 }
 
 const MAX_UNTOLD = 1000;
@@ -84,6 +89,7 @@ export class FileSystem implements Operations {
   readonly #blocks: BlockCache;
   readonly #attributes: AttributeOperations;
   readonly #opening: Opening;
+  readonly #ahead: FilesAhead;
   readonly #files: FileOperations;
   readonly #names: NameOperations;
   readonly #untold: Unsent[] = [];
@@ -112,13 +118,16 @@ export class FileSystem implements Operations {
         if (node.path !== null && node.settling === 0) names.outdated(node.path);
       },
     });
+    const listings = new Listings(remote, names, identity, links, options, clock);
+    const walks = new ListingAhead(names, listings, clock, options.dirTtl);
     const store: Store = {
       remote,
       options,
       identity,
       clock,
       names,
-      listings: new Listings(remote, names, identity, links, options, clock),
+      listings,
+      walks,
       links,
       lanes,
       content,
@@ -130,14 +139,21 @@ export class FileSystem implements Operations {
     const parts: Parts = Object.assign(store, {
       freshness: new Freshness(store),
       giving: new Giving(store),
+      late: new LateOpens(store),
     });
+    this.#ahead = new FilesAhead(parts, bulk ?? null);
+    parts.late.onReplaced = (path) => parts.freshness.replaced(path);
+    listings.onListed = (path) => {
+      walks.listed(path);
+      this.#ahead.listed(path);
+    };
     names.onVanished = (path) => parts.freshness.vanished(path);
     // A server that has just started may lack the disk: then files only seem to be gone.
     if (options.checksRoot) client.vouch = (fresh) => remote.vouch(fresh);
     client.onWeather = (isDown) => (isDown ? writes.wake() : parts.freshness.resolveDoubts());
     this.#parts = parts;
     this.elsewhere = new Elsewhere(parts, vouching);
-    this.#opening = new Opening(parts);
+    this.#opening = new Opening(parts, this.#ahead);
     this.#files = new FileOperations(parts, this.#opening);
     this.#attributes = new AttributeOperations(parts, this.#files);
     this.#names = new NameOperations(parts);
@@ -193,6 +209,7 @@ export class FileSystem implements Operations {
       attributeMisses: this.#attributes.counts.misses,
       cachedAttributes: names.size.attributes,
       cachedListings: names.size.listings,
+      prefetch: this.#ahead.status,
     };
   }
 

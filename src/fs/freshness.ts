@@ -14,7 +14,7 @@ import type { SftpHandle } from '../sftp/client.js';
 import type { FileNode } from './open-file.js';
 import type { Attributes } from './operations.js';
 import type { Store } from './parts.js';
-import { both } from './remote.js';
+import { both, isStale } from './remote.js';
 import { isGrownFile, isRacy, isSameFile } from './same-file.js';
 
 /** How often name and handle are compared before they count as two files: a log may grow between the answers. */
@@ -157,6 +157,7 @@ export class Freshness {
   ): Promise<SftpAttributes | 'different' | 'unknown'> {
     for (let tries = 0; tries < COMPARISONS; tries += 1) {
       const [a, b] = await both(first(), second());
+      if (b.status === 'rejected' && isStale(b.reason)) return 'different';
       if (a.status === 'rejected' || b.status === 'rejected') return 'unknown';
       if (isSameFile(a.value, b.value)) return a.value;
       if (node.isInFlux && isGrownFile(a.value, b.value, node.extent)) return b.value;

@@ -93,6 +93,11 @@ export class ListingAhead {
     this.#fill(walk);
   }
 
+  /** Names of this directory were asked for: if it was listed ahead, that is as good as opening it. */
+  used(path: Path): void {
+    if (this.#ahead.has(path)) this.opened(path);
+  }
+
   /** The listing of a directory that was opened is there: its children may come next. */
   listed(path: Path): void {
     const walk = this.#visits.peek(path)?.walk;
@@ -166,7 +171,7 @@ export class ListingAhead {
   }
 
   readonly #subdirectories = (path: Path, order: Order): readonly ByteString[] =>
-    this.#names.listed(path)?.subdirectories(order) ?? [];
+    this.#names.listed(path)?.subdirectories(path, order) ?? [];
 }
 
 function newWalk(root: Path, position: Path, order: Order, at: number): Walk {

@@ -27,9 +27,15 @@ const MAX_LISTING_BYTES = 512 * 1024 * 1024;
 
 /** Why a directory is listed. */
 interface Purpose {
-  /** Somebody waits for it; else it is only made ahead. */
+  /** Somebody waits for it; else it is only made ahead, and given up beyond so many names. */
   isWanted: boolean;
+  readonly limit: number;
+  /** Names that it does not show do not exist; so it is of what somebody wants to list in any case. */
+  provesAbsence: boolean;
 }
+
+/** For a program that will list it. */
+const AHEAD = { limit: MAX_AHEAD, provesAbsence: true };
 
 /** A listing under way. */
 interface Asking {
@@ -49,6 +55,8 @@ export class Listings {
   readonly #asking = new Map<Path, Asking>();
   /** What the directories being read take. */
   #bytes = 0;
+  /** Called when a directory was listed. */
+  onListed: (path: Path) => void = () => undefined;
 
   constructor(
     remote: Remote,
@@ -73,7 +81,7 @@ export class Listings {
     const asking = this.#asking.get(path);
     // One that began before the directory was moved or removed is about another.
     if (asking === undefined || this.#names.epochs.touchedIn(path, asking.since) === null) {
-      return this.#ask(path, true);
+      return this.#ask(path, { ...AHEAD, isWanted: true });
     }
     const { purpose } = asking;
     const wasWanted = purpose.isWanted;
@@ -89,18 +97,36 @@ export class Listings {
     }
   }
 
-  /** Lists a directory that nobody asked for yet; answers its number of names. Fails with anything. */
-  async listAhead(path: Path): Promise<number> {
-    return (await this.#ask(path, false)).size;
+  /** Lists a directory that nobody asked for yet; answers its number of names. Fails with anything, and beyond `limit`. */
+  async listAhead(
+    path: Path,
+    { limit, provesAbsence }: Readonly<Omit<Purpose, 'isWanted'>> = AHEAD,
+  ): Promise<number> {
+    return (await this.#ask(path, { isWanted: false, limit, provesAbsence })).size;
+  }
+
+  /** Resolves when the listing that is under way ahead of those who want it has ended, somehow; null if there is none. */
+  settled(path: Path): Promise<void> | null {
+    const asking = this.#asking.get(path);
+    if (asking === undefined || asking.purpose.isWanted) return null;
+    return asking.directory.then(
+      () => undefined,
+      () => undefined,
+    );
+  }
+
+  /** What the listing that is under way does not show does not exist, to whoever asks for single names. */
+  useForAbsence(path: Path): void {
+    const asking = this.#asking.get(path);
+    if (asking !== undefined) asking.purpose.provesAbsence = true;
   }
 
   isListing(path: Path): boolean {
     return this.#asking.has(path);
   }
 
-  #ask(path: Path, isWanted: boolean): Promise<Directory> {
+  #ask(path: Path, purpose: Purpose): Promise<Directory> {
     const since = this.#names.epochs.now();
-    const purpose: Purpose = { isWanted };
     const directory = this.#fetch(path, since, purpose).finally(() => {
       if (this.#asking.get(path)?.directory === directory) this.#asking.delete(path);
     });
@@ -125,7 +151,7 @@ export class Listings {
         for (const entry of await this.#followed(path, page)) {
           names.set(entry.filename, this.#nameOf(path, entry, askedAt));
         }
-        if (names.size > MAX_AHEAD && !purpose.isWanted)
+        if (names.size > purpose.limit && !purpose.isWanted)
           throw new FsError('EFBIG', 'too large to list ahead');
       }
     } catch (error) {
@@ -133,7 +159,10 @@ export class Listings {
     } finally {
       this.#bytes -= bytes;
     }
-    return this.#names.learnListing(path, names, since, askedAt);
+    const provesAbsence = purpose.isWanted || purpose.provesAbsence;
+    const directory = this.#names.learnListing(path, names, since, askedAt, provesAbsence);
+    this.onListed(path);
+    return directory;
   }
 
   /** With `follow_symlinks` the entries as what their links lead to; where that is nothing, as the links they are. */

@@ -12,7 +12,6 @@ import { HARDLINK, POSIX_RENAME } from '../sftp/constants.js';
 import type { LinkOperation, Operation, RenameOperation } from '../sftp/explain.js';
 import type { Directory } from './directory.js';
 import type { Owner } from './giving.js';
-import { ListingAhead } from './listing-ahead.js';
 import type { DirectoryEntry, Ids, Listing, Lookup, OpenedDirectory, Stat } from './operations.js';
 import { changedThrough, missing, type Parts, statOf } from './parts.js';
 import { both, isUnanswered } from './remote.js';
@@ -37,12 +36,10 @@ interface OpenDirectory {
 export class NameOperations {
   readonly #parts: Parts;
   readonly #directories = new Map<number, OpenDirectory>();
-  readonly #ahead: ListingAhead;
   #nextDirectory = 1;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#ahead = new ListingAhead(parts.names, parts.listings, parts.clock, parts.options.dirTtl);
   }
 
   get openDirectories(): number {
@@ -89,6 +86,7 @@ export class NameOperations {
   async unlink(path: Path): Promise<void> {
     const { remote, names } = this.#parts;
     const at = remote.at(path);
+    this.#parts.late.before(path);
     await this.#change([path], remote.client.remove(at), { op: 'remove', path: at });
     changedThrough(this.#parts, path);
     this.#nameGone(path);
@@ -118,6 +116,7 @@ export class NameOperations {
       replace: isAtomic,
     };
     const wasMissing = names.known(to)?.value === null;
+    this.#parts.late.before(to);
     const request = isAtomic ? client.posixRename(what.from, what.to) : client.rename(what.from, what.to);
     try {
       await this.#change([from, to], request, what);
@@ -167,9 +166,8 @@ export class NameOperations {
   /** Reads the directory at once, so that what forbids reading it is told by opendir(3). */
   async opendir(path: Path): Promise<OpenedDirectory> {
     const listing = this.#parts.listings.list(path);
-    this.#ahead.opened(path);
+    this.#parts.walks.opened(path);
     const directory = await listing;
-    this.#ahead.listed(path);
     const snapshot = directory.snapshot();
     const handle = this.#nextDirectory;
     this.#nextDirectory += 1;

@@ -17,13 +17,14 @@ import { isDirectory, isSymlink, S_IFMT } from '../base/mode.js';
 import { isWithin, joinPath, nameOf, type Path, parentOf, ROOT, rebase } from '../base/path.js';
 import { Epochs } from '../cache/epochs.js';
 import type { Timed } from '../cache/timed.js';
+import type { Order } from '../cache/walk.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { LinkGuard } from './containment.js';
 import { Directory, type Name, nameWith } from './directory.js';
 import { type Identity, isHidden, toAttributes } from './identity.js';
 import { ABOVE_ROOT, Lifetimes } from './lifetimes.js';
 import type { HardLinks } from './links.js';
-import type { Attributes, KernelCache } from './operations.js';
+import type { Attributes, DirectoryEntry, KernelCache } from './operations.js';
 import type { FsOptions } from './options.js';
 import type { Remote } from './remote.js';
 import { looksSame } from './same-file.js';
@@ -171,14 +172,39 @@ export class Namespace {
     return attributes;
   }
 
+  /** Was the server asked for what is known of `path` within so many milliseconds? */
+  isFresh(path: Path, age: number): boolean {
+    const known = this.#peek(path);
+    return known?.attributes !== undefined && this.#clock.monotonic() - known.at < age;
+  }
+
+  /**
+   * The server was asked once more, at epoch `since` and at `askedAt` of the monotonic clock: is what it told of
+   * `path` still what is known, which is then as fresh as the question?
+   */
+  confirm(path: Path, told: Attributes, since: number, askedAt: number): boolean {
+    const directory = this.#directories.peek(homeOf(path));
+    const known = directory?.get(nameOf(path));
+    if (!known?.attributes || !looksSame(known.attributes, told) || !this.epochs.isCurrent(path, since))
+      return false;
+    directory?.put({ ...known, at: Math.max(known.at, askedAt) });
+    return true;
+  }
+
   /**
    * Takes over a listing that was asked for at epoch `since`, at `askedAt` of the monotonic clock; answers the
    * directory as it is to be shown. One that crossed what cannot be mended is shown and not kept.
    */
-  learnListing(path: Path, names: Map<ByteString, Name>, since: number, askedAt: number): Directory {
+  learnListing(
+    path: Path,
+    names: Map<ByteString, Name>,
+    since: number,
+    askedAt: number,
+    provesAbsence = true,
+  ): Directory {
     const touched = this.epochs.touchedIn(path, since);
     if (touched !== null && (this.#directories.peek(path)?.addTo(names, touched) ?? touched.size === 0))
-      return this.#relist(path, names, askedAt);
+      return this.#relist(path, names, askedAt, provesAbsence);
     const passing = new Directory();
     passing.list(names, askedAt, false);
     return passing;
@@ -335,6 +361,11 @@ export class Namespace {
     return this.#peek(path);
   }
 
+  /** What is in the directory, in that order; undefined if that is not known. */
+  entries(path: Path, order: Order): readonly DirectoryEntry[] | undefined {
+    return this.listed(path)?.entries(path, order);
+  }
+
   /** What is held of the directory, trusted or not. */
   held(path: Path): Directory | undefined {
     return this.#directories.peek(path);
@@ -352,8 +383,8 @@ export class Namespace {
   }
 
   /** Takes over a complete listing, unless something newer is known of a name; the kernel is told what differs. */
-  #relist(path: Path, names: Map<ByteString, Name>, askedAt: number): Directory {
-    const provesAbsence = names.size > 0;
+  #relist(path: Path, names: Map<ByteString, Name>, askedAt: number, provesAbsence: boolean): Directory {
+    const isShown = names.size > 0;
     const directory = this.#directories.get(path) ?? new Directory();
     const mayBeHeld = this.#lostUntil > this.#clock.monotonic();
     const vanished: [Path, number][] = [];
@@ -370,7 +401,7 @@ export class Namespace {
       this.#tell(joinPath(path, name), before, attributes);
     }
     const wasHeld = this.#directories.has(path);
-    directory.list(names, askedAt, provesAbsence);
+    directory.list(names, askedAt, provesAbsence && isShown);
     this.#keep(path, directory);
     if (!wasHeld) this.onListed();
     for (const [gone, mode] of vanished) this.#vanished(gone, mode);

@@ -37,6 +37,9 @@ export interface Stamp {
   readonly mtime: number;
 }
 
+/** What decides who may read a file. */
+export type Access = Pick<Attributes, 'mode' | 'uid' | 'gid'>;
+
 export class FileNode {
   /** Names the file's blocks in the cache. */
   readonly id: number;
@@ -48,6 +51,10 @@ export class FileNode {
   stamp: Stamp | null = null;
   /** What the server said of the file at last. */
   seen: Attributes | null = null;
+  /** With these attributes the server let us open it for reading, by the name that it has; null: not by that name. */
+  readable: Access | null = null;
+  /** Its content was read before a program opened it: what the kernel holds of the file may be older. */
+  isAhead = false;
   /** Has anything been sent since then that may have changed it on the server, and which sizes may that have left? */
   mayDiffer = false;
   cutTo = Number.POSITIVE_INFINITY;
@@ -129,6 +136,12 @@ export class FileNode {
   /** Is this the state of the server that cached content belongs to? */
   matches({ size, mtime }: Stamp): boolean {
     return this.stamp !== null && this.stamp.size === size && this.stamp.mtime === mtime;
+  }
+
+  /** Did the server let us read it as it is described here? */
+  isReadable({ mode, uid, gid }: Access): boolean {
+    const { readable } = this;
+    return readable !== null && readable.mode === mode && readable.uid === uid && readable.gid === gid;
   }
 
   /** An open handle that the server lets us write through, preferring `wanted`. */

@@ -28,12 +28,13 @@ import {
   SSH_FXF_TRUNC,
   SSH_FXF_WRITE,
 } from '../sftp/constants.js';
+import type { FilesAhead } from './files-ahead.js';
 import { toAttributes } from './identity.js';
 import { keeperOf } from './keeper.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { Ids, Opened, Stat } from './operations.js';
 import { changedThrough, mustBeWritable, type Parts, statOf } from './parts.js';
-import { both, isUnanswered } from './remote.js';
+import { both, isStale, isUnanswered } from './remote.js';
 import { isSameFile } from './same-file.js';
 
 const log = logger('files');
@@ -63,20 +64,29 @@ interface Asked {
 interface Answer {
   readonly handle: SftpHandle;
   readonly attributes: SftpAttributes;
-  /** The state of the handle that was open before, if there is one. */
-  readonly older: SftpAttributes | null;
+  /** The state of the handle that was open before, if there is one; 'stale' for one that cannot be this file's. */
+  readonly older: SftpAttributes | 'stale' | null;
 }
 
 export class Opening {
   readonly #parts: Parts;
+  readonly #ahead: FilesAhead;
 
-  constructor(parts: Parts) {
+  constructor(parts: Parts, ahead: FilesAhead) {
     this.#parts = parts;
+    this.#ahead = ahead;
   }
 
   async open(path: Path, flags: number): Promise<Opened> {
     const truncates = (flags & O_TRUNC) !== 0;
     if (truncates || (flags & O_ACCMODE) !== O_RDONLY) mustBeWritable(this.#parts.options);
+    else {
+      // Without anything to wait for, the OPEN goes out at once.
+      const ahead = this.#ahead.opened(path);
+      if (ahead !== null) await ahead;
+      const opened = this.#openHere(path, flags);
+      if (opened !== null) return opened;
+    }
     if (truncates) {
       // Asked again after each wait, and nothing awaited behind it: no write comes between this and the OPEN.
       for (let file = this.#dirty(path); file !== undefined; file = this.#dirty(path)) {
@@ -92,6 +102,25 @@ export class Opening {
       this.#failed(path, truncates ? size : null, error),
     );
     return this.#opened(path, flags, asked, answer);
+  }
+
+  /**
+   * Opens for reading without asking the server, if it told a moment ago what the file is, let us read it as such, and
+   * all of that content is here; else null.
+   */
+  #openHere(path: Path, flags: number): Opened | null {
+    const { names, files, content, options, remote, late } = this.#parts;
+    const known = names.known(path)?.value;
+    if (!known || !isRegular(known.mode) || known.size === 0 || options.directIo) return null;
+    const node = names.isFresh(path, options.openTtl) ? files.peek(path) : undefined;
+    if (node === undefined || node.isDirty || node.racy || !node.matches(known)) return null;
+    if (!node.isReadable(known) || !content.holds(node)) return null;
+    const handle = remote.client.openLater(remote.at(path), SSH_FXF_READ);
+    const { id, file } = this.#add(path, handle, flags, known.size);
+    late.add(file);
+    const keepCache = !node.isAhead || options.kernelCache;
+    node.isAhead = false;
+    return { handle: id, keepCache, directIo: false, staleAttributes: false };
   }
 
   async create(path: Path, flags: number, mode: number, by?: Ids): Promise<Stat & Opened> {
@@ -164,14 +193,17 @@ export class Opening {
     const since = names.epochs.now();
     const [pair, older] = await Promise.all([
       both(client.open(at, pflags, attrs), remote.look(at)),
-      known === undefined ? null : client.fstat(known.handle).catch(() => null),
+      known === undefined
+        ? null
+        : client.fstat(known.handle).catch((error: unknown) => (isStale(error) ? 'stale' : null)),
     ]);
     const [opened, stat] = pair;
     const mode = stat.status === 'fulfilled' ? (stat.value.permissions ?? 0) : 0;
     const isOther = isDirectory(mode) || isSymlink(mode);
-    if (stat.status === 'fulfilled' && isOther) names.learn(path, stat.value, since);
+    const isKnown = isOther || opened.status === 'rejected';
+    if (stat.status === 'fulfilled' && isKnown) names.learn(path, stat.value, since);
     if (opened.status === 'rejected') {
-      if (!isOther) names.forget(path);
+      if (stat.status === 'rejected') names.forget(path);
       const create = (pflags & SSH_FXF_CREAT) !== 0;
       const write = (pflags & SSH_FXF_WRITE) !== 0;
       const what = { op: 'open', path: at, write, create, exclusive: create } as const;
@@ -212,9 +244,12 @@ export class Opening {
     const isNewer = asked.isDirty || node.isDirty || node.writes !== writes;
     let keepCache = true;
     if (!isNewer) {
-      keepCache = node.matches(attributes) && !node.racy;
-      if (!keepCache) content.drop(node);
+      const isSame = node.matches(attributes) && !node.racy;
+      if (!isSame) content.drop(node);
+      keepCache = isSame && !node.isAhead;
+      node.isAhead = false;
       freshness.stamp(node, attributes);
+      if (file.canRead && node.path === path) node.readable = attributes;
       names.learn(path, answer.attributes, asked.epoch);
     }
     if ((flags & O_TRUNC) !== 0) {
@@ -246,6 +281,7 @@ export class Opening {
   /** Is the opened file the one that was open by this name before? Handles are compared only if there is doubt. */
   async #isSame({ node }: Asked, { handle, attributes, older }: Answer): Promise<boolean> {
     const [known]: readonly OpenFile[] = [...(node?.handles ?? [])];
+    if (older === 'stale') return false;
     if (known === undefined || older === null || isSameFile(attributes, older)) return true;
     return this.#parts.freshness.isOneFile(known.node, handle, known.handle);
   }

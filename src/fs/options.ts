@@ -26,6 +26,10 @@ export interface FsOptions {
   readonly dirtyBytes: number;
   /** How far one handle reads ahead; 0 turns it off. */
   readonly readAheadBytes: number;
+  /** A file may be opened without asking the server, if it was asked for its attributes within this time. 0: never. */
+  readonly openTtl: number;
+  /** Files that a program is about to open are read ahead. */
+  readonly prefetch: boolean;
   /** Every read and write goes to the server; the kernel keeps no pages. */
   readonly directIo: boolean;
   /** Pages are kept across opens whatever happened to the file (kernel_cache). */

@@ -9,7 +9,9 @@ import type { Freshness } from './freshness.js';
 import type { Giving } from './giving.js';
 import { type Identity, toAttributes } from './identity.js';
 import type { Lanes } from './lanes.js';
+import type { LateOpens } from './late-opens.js';
 import type { HardLinks } from './links.js';
+import type { ListingAhead } from './listing-ahead.js';
 import type { Listings } from './listings.js';
 import type { Namespace } from './namespace.js';
 import type { FileNode } from './open-file.js';
@@ -31,6 +33,7 @@ export interface Store {
   readonly lanes: Lanes;
   readonly content: Content;
   readonly writes: WriteBehind;
+  readonly walks: ListingAhead;
   /** Takes a line for the log of the mount. */
   readonly report: (text: string) => void;
   kernel: KernelCache | null;
@@ -39,6 +42,7 @@ export interface Store {
 export interface Parts extends Store {
   readonly freshness: Freshness;
   readonly giving: Giving;
+  readonly late: LateOpens;
 }
 
 /** EROFS for a change on a mount with `ro`: the kernel asks only when it was remounted or another user may. */

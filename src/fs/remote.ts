@@ -1,6 +1,6 @@
 /** The mounted directory on the server: its SFTP client, and where a path of the mount lies over there. */
 import { ascii, type ByteString } from '../base/bytes.js';
-import type { FsError } from '../base/errno.js';
+import { FsError } from '../base/errno.js';
 import { isDirectory, S_IFDIR } from '../base/mode.js';
 import { type Path, ROOT } from '../base/path.js';
 import type { RecoveringClient } from '../recovery/client.js';
@@ -74,4 +74,9 @@ export async function both<A, B>(
 /** Did the server not answer, so that what was asked of it may have happened or not? */
 export function isUnanswered({ code, cause }: FsError): boolean {
   return code === 'ETIMEDOUT' || code === 'EHOSTDOWN' || cause instanceof ConnectionLostError;
+}
+
+/** Does the handle that was asked by lead to its file no more, because its name turned out to be another one's? */
+export function isStale(error: unknown): boolean {
+  return error instanceof FsError && error.code === 'ESTALE';
 }

@@ -6,9 +6,10 @@
  */
 import type { ByteString } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
+import { hashIno, ROOT_INO } from '../base/inode.js';
 import { isSymlink, S_IFDIR, S_IFMT } from '../base/mode.js';
 import { joinPath, type Path, ROOT } from '../base/path.js';
-import { hashIno, InodeNumbers, ROOT_INO } from './inodes.js';
+import { InodeNumbers } from './inodes.js';
 import { FUSE_ROOT_ID } from './protocol/constants.js';
 
 interface Link {

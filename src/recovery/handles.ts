@@ -14,6 +14,7 @@ import { isRegular } from '../base/mode.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { SftpClient, SftpHandle } from '../sftp/client.js';
 import {
+  SSH_FX_FAILURE,
   SSH_FX_PERMISSION_DENIED,
   SSH_FXF_CREAT,
   SSH_FXF_EXCL,
@@ -172,7 +173,7 @@ export class Handles {
       this.#report(`${nameOf(held)} is stale after the loss of the connection: ${held.stale}`);
   }
 
-  /** Opens for the first time, for those who wait for it. If the session is lost meanwhile, they hear of that. */
+  /** Opens for the first time, for those who wait for it. If that fails for now, they hear of it. */
   async #openLate(client: SftpClient, handle: SftpHandle, held: Held): Promise<void> {
     const lost = await this.#open(client, held).then(
       () => null,
@@ -195,7 +196,10 @@ export class Handles {
     client.close(real).catch((error: unknown) => log('close: %s', error));
   }
 
-  /** Rejects only when the session is lost; else the handle has its file or is stale. */
+  /**
+   * Rejects only when the session is lost, or when the first try failed without a reason; else the handle has its file
+   * or is stale.
+   */
   async #open(client: SftpClient, held: Held): Promise<void> {
     let reason = 'it was removed while it was open';
     for (const path of held.keeper.paths()) {
@@ -204,6 +208,9 @@ export class Handles {
         return;
       } catch (error) {
         if (error instanceof ConnectionLostError) throw error;
+        // For want of handles, or whatever: another try may do.
+        const isFailure = error instanceof SftpStatusError && error.code === SSH_FX_FAILURE;
+        if (isFailure && held.real === null) throw error;
         reason = error instanceof Error ? error.message : String(error);
       }
     }

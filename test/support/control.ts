@@ -38,6 +38,11 @@ export const STATUS = {
     attributeMisses: 0,
     cachedAttributes: 0,
     cachedListings: 0,
+    prefetch: {
+      fetched: { files: 0, bytes: 0 },
+      used: { files: 0, bytes: 0 },
+      inVain: { files: 0, bytes: 0 },
+    },
   },
   kernel: {
     state: 'serving',

@@ -92,6 +92,14 @@ export const CACHING = {
     fallback: 2000,
     help: 'How many directories are watched: those that were used last, and those above them.',
   }),
+  acAttrTimeout: seconds({
+    group: 'Caching',
+    names: ['ac_attr_timeout'],
+    min: 0,
+    max: DAY,
+    fallback: 3,
+    help: 'A file whose content is remembered is opened without asking the server, if it was asked for its attributes no longer ago than this; 0 asks at every open.',
+  }),
   directIo: flag({
     group: 'Caching',
     names: ['direct_io'],
@@ -124,6 +132,13 @@ export const CACHING = {
     max: GIB,
     fallback: 16 * MIB,
     help: 'Most to read ahead of one open file; 0 (or no_readahead) turns it off.',
+  }),
+  prefetch: flag({
+    group: 'Caching',
+    names: ['prefetch'],
+    off: ['no_prefetch'],
+    fallback: true,
+    help: 'Read small files ahead of a program that opens one after the other.',
   }),
   cacheSize: size({
     group: 'Caching',

@@ -1,5 +1,6 @@
 /** Requests on regular files: opening, and everything that goes by a handle. */
 import { FsError } from '../../base/errno.js';
+import { O_ACCMODE, O_RDONLY } from '../../base/mode.js';
 import { FUSE_FSYNC_FDATASYNC, FUSE_WRITE_CACHE, SEEK_DATA, SEEK_HOLE } from '../protocol/constants.js';
 import { lseekOut, openOut, writeOut } from '../protocol/replies.js';
 import {
@@ -52,7 +53,8 @@ export const open: Handler = async (state, header, reader) => {
   return {
     deliver: () => {
       state.open.addFile(opened.handle, node.id);
-      return [openOut(opened)];
+      // Closing what was only read means nothing to the filesystem: kernels since 5.16 need not say it.
+      return [openOut({ ...opened, noFlush: (flags & O_ACCMODE) === O_RDONLY })];
     },
     abandon,
   };

@@ -103,6 +103,7 @@ export const FUSE_FSYNC_FDATASYNC = 1 << 0;
 export const FOPEN_DIRECT_IO = 1 << 0;
 export const FOPEN_KEEP_CACHE = 1 << 1;
 export const FOPEN_CACHE_DIR = 1 << 3;
+export const FOPEN_NOFLUSH = 1 << 5;
 
 /** `enum fuse_notify_code`, carried in the error field of a header whose unique is 0. */
 export const FUSE_NOTIFY_INVAL_INODE = 2;

@@ -8,6 +8,7 @@ import {
   FOPEN_CACHE_DIR,
   FOPEN_DIRECT_IO,
   FOPEN_KEEP_CACHE,
+  FOPEN_NOFLUSH,
   FUSE_NOTIFY_INVAL_ENTRY,
   FUSE_NOTIFY_INVAL_INODE,
   SIZEOF_ATTR_OUT,
@@ -118,10 +119,19 @@ function handleOut(handle: number, openFlags: number): Buffer {
   return out;
 }
 
+export interface OpenOut {
+  readonly handle: number;
+  readonly keepCache: boolean;
+  readonly directIo: boolean;
+  /** FLUSH is not wanted. */
+  readonly noFlush?: boolean;
+}
+
 /** `fuse_open_out` of a file. */
-export function openOut(opened: { handle: number; keepCache: boolean; directIo: boolean }): Buffer {
-  const { handle, keepCache, directIo } = opened;
-  return handleOut(handle, (keepCache ? FOPEN_KEEP_CACHE : 0) | (directIo ? FOPEN_DIRECT_IO : 0));
+export function openOut(opened: OpenOut): Buffer {
+  const { handle, keepCache, directIo, noFlush = false } = opened;
+  const cache = (keepCache ? FOPEN_KEEP_CACHE : 0) | (directIo ? FOPEN_DIRECT_IO : 0);
+  return handleOut(handle, cache | (noFlush ? FOPEN_NOFLUSH : 0));
 }
 
 const LISTING_FLAGS = { none: 0, fill: FOPEN_CACHE_DIR, keep: FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE } as const;

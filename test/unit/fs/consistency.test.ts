@@ -20,9 +20,12 @@ async function contentOf({ fs }: DirectFileSystem, name: string): Promise<string
   return data.toString();
 }
 
+/** Whose opens always ask the server. */
+const asking = () => openDirect({ openTtl: 0 });
+
 describe('close-to-open', () => {
   it('asks for size and time with each open, in the same round trip', async () => {
-    const world = await openDirect();
+    const world = await asking();
     await serverFile(world.disk, 'f', 'old');
     await contentOf(world, 'f');
     world.requests.length = 0;
@@ -31,7 +34,7 @@ describe('close-to-open', () => {
   });
 
   it('drops content when the time changed, though the size did not', async () => {
-    const world = await openDirect();
+    const world = await asking();
     await serverFile(world.disk, 'f', 'old');
     await contentOf(world, 'f');
     await serverFile(world.disk, 'f', 'new', new Date('2020-01-01T00:00:01Z'));
@@ -39,7 +42,7 @@ describe('close-to-open', () => {
   });
 
   it('drops content when the size changed, though the time did not', async () => {
-    const world = await openDirect();
+    const world = await asking();
     await serverFile(world.disk, 'f', 'old');
     await contentOf(world, 'f');
     await serverFile(world.disk, 'f', 'longer');
@@ -256,7 +259,7 @@ describe('copying on the server', () => {
 
 describe('a file replaced behind the mount', () => {
   it('is seen by the next open, while the old one is still read', async () => {
-    const world = await openDirect();
+    const world = await asking();
     const { fs, disk } = world;
     await serverFile(disk, 'f', 'old one');
     const { handle } = await fs.open(path('f'), O_RDONLY);

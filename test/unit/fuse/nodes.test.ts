@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ascii, type ByteString } from '../../../src/base/bytes.js';
-import { hashIno, InodeNumbers } from '../../../src/fuse/inodes.js';
+import { hashIno } from '../../../src/base/inode.js';
+import { InodeNumbers } from '../../../src/fuse/inodes.js';
 import { type Node, NodeTable } from '../../../src/fuse/nodes.js';
 
 const FILE = 0o100644;

@@ -83,6 +83,14 @@ const GOLDEN: Readonly<Record<string, readonly [Buffer, readonly Row[]]>> = {
       ['00000000', 'padding'],
     ],
   ],
+  'fuse_open_out of a file that is only read': [
+    encode.openOut({ handle: 7, keepCache: false, directIo: false, noFlush: true }),
+    [
+      ['0700000000000000', 'fh 7'],
+      ['20000000', 'FOPEN_NOFLUSH'],
+      ['00000000', 'padding'],
+    ],
+  ],
   'fuse_open_out of a directory': [
     encode.opendirOut(7, 'keep'),
     [
