@@ -9,6 +9,7 @@ import { koffi } from '../fuse/koffi.js';
 import { type FuseMount, findFuseMounts } from '../fuse/mount/mounts.js';
 import { checkOthers } from '../fuse/mount/privileges.js';
 import { SystemAccounts } from './accounts.js';
+import { prepareCacheDirectory } from './cache-directory.js';
 import { ensurePrivateDirectory, runtimeDirectory } from './directories.js';
 import { isRemora } from './discover.js';
 import { CommandError } from './exit.js';
@@ -86,5 +87,9 @@ export async function prepareJob(
   const isMounted = among(await findFuseMounts());
   if (isNamed) await makeMountpoint(typed, say);
   const mountpoint = await checkMountpoint(typed, options.nonempty, isMounted);
-  return { target, source, mountpoint, options, tables, settings, autossh };
+  const cacheDir =
+    options.cacheDir === null
+      ? null
+      : await prepareCacheDirectory(options.cacheDir, mountpoint, env, uid, process.cwd());
+  return { target, source, mountpoint, options: { ...options, cacheDir }, tables, settings, autossh };
 }

@@ -134,6 +134,10 @@ export class Link implements BulkClients {
     return this.#connection.serverSoftware;
   }
 
+  get hostKey(): string | null {
+    return this.#connection.hostKey;
+  }
+
   /** SSH connections, and channels for data. */
   get counts(): { readonly connections: number; readonly channels: number } {
     const { connections, channels } = this.#channels.counts;

@@ -154,6 +154,24 @@ const FAMILIES: readonly Family[] = [
     samples: ({ filesystem }) => one(filesystem?.cacheLimit),
   },
   {
+    name: 'remora_disk_cache_bytes',
+    type: 'gauge',
+    help: 'Bytes of file data in cache_dir.',
+    samples: ({ filesystem }) => one(filesystem?.disk?.bytes),
+  },
+  {
+    name: 'remora_disk_cache_limit_bytes',
+    type: 'gauge',
+    help: 'Bytes of file data that cache_dir may hold.',
+    samples: ({ filesystem }) => one(filesystem?.disk?.limit),
+  },
+  {
+    name: 'remora_disk_cache_stores',
+    type: 'gauge',
+    help: 'Whether more is stored in cache_dir: not when its disk is full or fails.',
+    samples: ({ filesystem }) => one(filesystem?.disk ? Number(filesystem.disk.state === 'on') : null),
+  },
+  {
     name: 'remora_cached_names',
     type: 'gauge',
     help: 'Names whose attributes are known.',
@@ -174,9 +192,10 @@ const FAMILIES: readonly Family[] = [
   {
     name: 'remora_cache_hits_total',
     type: 'counter',
-    help: 'What was found in the cache: blocks of files, attributes of names.',
+    help: 'What was found in the cache: blocks of files, those not in memory on disk, attributes of names.',
     samples: ({ filesystem }) => [
       ...one(filesystem?.cacheHits, { cache: 'blocks' }),
+      ...one(filesystem?.disk?.hits, { cache: 'disk' }),
       ...one(filesystem?.attributeHits, { cache: 'attributes' }),
     ],
   },
@@ -186,6 +205,7 @@ const FAMILIES: readonly Family[] = [
     help: 'What was not.',
     samples: ({ filesystem }) => [
       ...one(filesystem?.cacheMisses, { cache: 'blocks' }),
+      ...one(filesystem?.disk?.misses, { cache: 'disk' }),
       ...one(filesystem?.attributeMisses, { cache: 'attributes' }),
     ],
   },

@@ -9,6 +9,7 @@ import { type Clock, systemClock } from '../base/clock.js';
 import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
 import { ROOT } from '../base/path.js';
+import { DiskCache } from '../cache/disk/disk-cache.js';
 import { FileSystem } from '../fs/filesystem.js';
 import { NameMaps } from '../fs/name-map.js';
 import type { Ids } from '../fs/operations.js';
@@ -17,6 +18,7 @@ import { USERS_GROUPS_BY_ID } from '../sftp/constants.js';
 import { ConnectError, needsPerson } from '../ssh/errors.js';
 import type { Prompter } from '../ssh/settings.js';
 import { SystemAccounts } from './accounts.js';
+import { cacheOwner } from './cache-directory.js';
 import { withDeadline } from './deadline.js';
 import { CommandError } from './exit.js';
 import type { Job } from './ipc.js';
@@ -29,6 +31,9 @@ const log = logger('server');
 
 /** Milliseconds after a failure in which those who come fail as well, rather than try again. */
 const PAUSE = 5000;
+
+/** Bytes that may wait to be stored in cache_dir, however little memory there is for file data. */
+const LEAST_PENDING = 8 * 2 ** 20;
 
 export interface ServerSideEvents {
   /** A line for the log. */
@@ -45,6 +50,7 @@ interface Standing {
   readonly link: Link;
   readonly filesystem: FileSystem;
   readonly watch: LiveWatch;
+  readonly disk: DiskCache | null;
 }
 
 /** Why the last try failed. */
@@ -148,7 +154,7 @@ export class ServerSide {
     this.#isClosed = true;
     this.#standing?.watch.close();
     this.#standing?.filesystem.close();
-    await this.link?.close();
+    await Promise.all([this.#standing?.disk?.close(), this.link?.close()]);
   }
 
   async #begin(prompter: Prompter): Promise<FileSystem> {
@@ -180,11 +186,13 @@ export class ServerSide {
       this.#events.changed(status);
     };
     const link = await Link.connect(prompter, { job: this.#job, clock: this.#clock, report, step, changed });
+    let disk: DiskCache | null = null;
     try {
       this.#events.step(`connected to ${link.server}`);
       const { root, login } = await withDeadline(this.#look(link), options.connectTimeout * 1000, () => {
         return new CommandError('timeout', `${source}: the server stopped answering`);
       });
+      disk = this.#cacheOnDisk(link, report);
       const filesystem = new FileSystem({
         client: link.client,
         bulk: link,
@@ -197,14 +205,15 @@ export class ServerSide {
           names: this.#names(link),
         }),
         mountpoint: encodeText(mountpoint),
+        disk,
         clock: this.#clock,
         report,
       });
       if (options.idmap === 'file') await checkOwner(filesystem, source);
       const watch = new LiveWatch({ link, filesystem, root, options, clock: this.#clock, report });
-      return { link, filesystem, watch };
+      return { link, filesystem, watch, disk };
     } catch (error) {
-      await link.close();
+      await Promise.all([disk?.close(), link.close()]);
       throw error;
     }
   }
@@ -219,6 +228,15 @@ export class ServerSide {
     const root = await findRoot(first, source, path, !options.noCheckRoot);
     const isOfInterest = options.idmap === 'user' || options.allowOther;
     return { root, login: isOfInterest ? await findLogin(first) : null };
+  }
+
+  #cacheOnDisk({ hostKey }: Link, report: (text: string) => void): DiskCache | null {
+    const { settings, options } = this.#job;
+    const { cacheDir: directory, cacheDirSize: limit, cacheSize } = options;
+    if (directory === null) return null;
+    const server = cacheOwner(settings, hostKey, options);
+    const pendingLimit = Math.max(LEAST_PENDING, cacheSize / 4);
+    return new DiskCache({ directory, server, limit, pendingLimit, clock: this.#clock, report });
   }
 
   /** For `idmap=name`: from now on every owner is looked up before it is shown. */

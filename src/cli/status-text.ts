@@ -1,6 +1,7 @@
 /** How mounts are, as text for a person: one paragraph each, what matters most first. Pure. */
 
 import { printable } from '../base/printable.js';
+import type { DiskStatus } from '../cache/disk/disk-cache.js';
 import type { PrefetchStatus } from '../fs/files-ahead.js';
 import type { FsStatus } from '../fs/filesystem.js';
 import type { OpenHandle, Unsent } from '../fs/open-file.js';
@@ -63,13 +64,20 @@ function share(hits: number, misses: number): string {
   return hits + misses === 0 ? 'nothing asked' : `${Math.floor((100 * hits) / (hits + misses))} % hits`;
 }
 
+function describeDisk({ state, bytes, limit, hits, misses }: DiskStatus): string {
+  const held = `${formatBytes(bytes)} of ${formatBytes(limit)} on disk, ${share(hits, misses)}`;
+  if (state === 'on') return held;
+  return `${held}; ${state === 'full' ? 'the disk is full' : 'not used any more, see the log'}`;
+}
+
 function describeCache(status: FsStatus): readonly string[] {
   const { cachedBytes, cacheLimit, cacheHits, cacheMisses } = status;
-  const { cachedAttributes, cachedListings, attributeHits, attributeMisses } = status;
+  const { disk, cachedAttributes, cachedListings, attributeHits, attributeMisses } = status;
   const ahead = describePrefetch(status.prefetch);
   const names = `${formatCount(cachedAttributes, 'name')} and ${formatCount(cachedListings, 'listing')}`;
   return [
     `${formatBytes(cachedBytes)} of ${formatBytes(cacheLimit)}, ${share(cacheHits, cacheMisses)}`,
+    ...(disk ? [describeDisk(disk)] : []),
     `${names}, ${share(attributeHits, attributeMisses)}`,
     ...(ahead === null ? [] : [ahead]),
   ];

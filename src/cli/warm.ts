@@ -1,11 +1,12 @@
 /**
  * `remora warm`: fetches what lies at and below a path into the cache, so that it is there when it is needed. It reads
- * through the mount as any program would, several files at a time, and so fills the caches of the mount and of the
- * kernel in which the next reader looks. A file that does not fit any more is left out, since it would drive out what was fetched
- * before; smaller ones behind it may fit still.
+ * through the mount as any program would, several files at a time: what that leaves behind, here and in the kernel, is
+ * what the next reader finds. A file that does not fit any more (into cache_dir, where there is one) is left out, since
+ * it would drive out what was fetched before; smaller ones behind it may fit still.
  */
 import { type FileHandle, lstat, open, readdir } from 'node:fs/promises';
 import { BLOCK_SIZE } from '../cache/blocks.js';
+import { spaceFor } from '../cache/disk/entry.js';
 import type { FsStatus } from '../fs/filesystem.js';
 import { CommandError, type ExitName } from './exit.js';
 import { formatBytes, formatCount, formatDuration, formatRate } from './format.js';
@@ -34,8 +35,28 @@ export interface Warmed {
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error);
 
+/** The cache that is filled. */
+interface Room {
+  /** Bytes that it may hold. */
+  readonly limit: number;
+  /** Bytes that a file of a size takes there. */
+  readonly sizeIn: (size: number) => number;
+  /** The option that says so. */
+  readonly option: string;
+}
+
+/** On disk, where that is the larger one. */
+function roomOf({ cacheLimit, disk }: FsStatus): Room {
+  if (disk?.state === 'on' && disk.limit > cacheLimit) {
+    return { limit: disk.limit, sizeIn: spaceFor, option: 'cache_dir_size' };
+  }
+  const sizeIn = (size: number) => Math.ceil(size / BLOCK_SIZE) * BLOCK_SIZE;
+  return { limit: cacheLimit, sizeIn, option: 'cache_size' };
+}
+
 export class Warming {
   readonly #path: string;
+  readonly #sizeIn: (size: number) => number;
   /** Bytes of the cache that are left. */
   #room: number;
   #files = 0;
@@ -44,10 +65,10 @@ export class Warming {
   readonly #failed: { path: string; error: string }[] = [];
   readonly #began = performance.now();
 
-  /** `room`: bytes that the cache may hold. */
-  constructor(path: string, room: number) {
+  constructor(path: string, { limit, sizeIn }: Room) {
     this.#path = path;
-    this.#room = room;
+    this.#sizeIn = sizeIn;
+    this.#room = limit;
   }
 
   get result(): Warmed {
@@ -93,7 +114,7 @@ export class Warming {
 
   /** Takes room for a file of `size` bytes, if there is as much. */
   #reserve(size: number): boolean {
-    const needed = Math.ceil(size / BLOCK_SIZE) * BLOCK_SIZE;
+    const needed = this.#sizeIn(size);
     if (needed > this.#room) {
       this.#omitted.files += 1;
       this.#omitted.bytes += size;
@@ -169,11 +190,11 @@ export async function warm(
 ): Promise<{ readonly text: string; readonly exit: ExitName }> {
   const [{ path, mountpoint }] = await findPlaces(typed);
   const filesystem = await filesystemAt(mountpoint, path, env, uid);
-  const { cacheLimit } = filesystem;
-  if (cacheLimit === 0) {
+  if (filesystem.cacheLimit === 0) {
     throw new CommandError('failure', `${mountpoint} keeps no file data: it is mounted with direct_io`);
   }
-  const warming = new Warming(path, cacheLimit);
+  const room = roomOf(filesystem);
+  const warming = new Warming(path, room);
   const timer = setInterval(() => progress.show(describeProgress(warming.result)), SHOWN_EVERY);
   // A server that does not answer holds up the readers, but not whoever has had enough.
   const enough = new Promise<void>((resolve) => stopped.addEventListener('abort', () => resolve()));
@@ -185,7 +206,7 @@ export async function warm(
   const { omitted } = result;
   if (omitted.files > 0) {
     const what = `${formatCount(omitted.files, 'file')}, ${formatBytes(omitted.bytes)}`;
-    warn(`left out, since the cache holds ${formatBytes(cacheLimit)} (-o cache_size=): ${what}`);
+    warn(`left out, since the cache holds ${formatBytes(room.limit)} (-o ${room.option}=): ${what}`);
   }
   if (result.failed.length > 0) {
     const named = result.failed.slice(0, NAMED).map(({ path, error }) => `  ${path}: ${error}\n`);

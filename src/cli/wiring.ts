@@ -27,6 +27,7 @@ export function fsOptions(options: MountOptions): FsOptions {
     openTtl: ttl(options.acAttrTimeout),
     prefetch: options.prefetch,
     directIo: options.directIo,
+    showsPermissions: options.uid === null && options.gid === null && options.umask === null,
     kernelCache: options.kernelCache,
     syncWrites: options.sshfsSync || options.sync,
     syncReaddir: options.syncReaddir,

@@ -198,7 +198,7 @@ export class AttributeOperations {
     file: OpenFile | undefined,
     changes: AttributeChanges,
   ): Promise<Attributes> {
-    const { remote, names, identity, writes } = this.#parts;
+    const { remote, names, identity, writes, content } = this.#parts;
     const at = path === null ? null : remote.at(path);
     if (file !== undefined) await writes.push(file);
     if (path !== null) this.#beforeAccess(path, changes);
@@ -210,6 +210,8 @@ export class AttributeOperations {
     const change = subject.set(wanted);
     file?.node.changing(change);
     const [before, done, after] = await Promise.allSettled([first, change, subject.stat()]);
+    // Only so can a file of other content look as it did once before.
+    if (path !== null && typeof changes.mtime === 'number') content.renewed(path);
     if (done.status === 'rejected') {
       if (path !== null) names.forget(path);
       throw await remote.failure(done.reason, { op: 'setstat', path: at ?? remote.at(ROOT) });

@@ -3,20 +3,25 @@
  * under way, or from a new one; fetches ask for as many whole blocks as the server gives in one answer, which
  * arrives in the blocks' own memory and is lent to the driver from there: data is copied once on its way.
  *
+ * With `cache_dir`, the disk of this machine is asked before the server, for files whose state is known for certain.
+ *
  * What programs wrote and the server has not confirmed is laid over the result, as it stood when the read
  * began and again when it ends, so that a read sees every write that came before it.
  */
 import type { Clock } from '../base/clock.js';
 import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
+import type { Path } from '../base/path.js';
 import { BLOCK_SIZE, type BlockCache } from '../cache/blocks.js';
+import type { DiskCache } from '../cache/disk/disk-cache.js';
+import type { CachedFile } from '../cache/disk/entry.js';
 import { LinkEstimate } from '../cache/link.js';
 import type { Piece } from '../cache/pool.js';
 import { planReadAhead } from '../cache/read-ahead.js';
 import { type Extent, overlay } from '../cache/write-buffer.js';
 import type { Lane, Lanes } from './lanes.js';
 import type { FileNode, OpenFile } from './open-file.js';
-import type { ReadResult } from './operations.js';
+import type { Attributes, ReadResult } from './operations.js';
 import type { FsOptions } from './options.js';
 import { isUnanswered, type Remote } from './remote.js';
 
@@ -42,16 +47,25 @@ export class Content {
   readonly #remote: Remote;
   readonly #lanes: Lanes;
   readonly #cache: BlockCache;
+  readonly #disk: DiskCache | null;
   readonly #options: FsOptions;
   readonly #clock: Clock;
   readonly #link = new LinkEstimate();
   /** Bytes asked for ahead of their readers and not arrived, of all files. */
   #ahead = 0;
 
-  constructor(remote: Remote, lanes: Lanes, cache: BlockCache, options: FsOptions, clock: Clock) {
+  constructor(
+    remote: Remote,
+    lanes: Lanes,
+    cache: BlockCache,
+    disk: DiskCache | null,
+    options: FsOptions,
+    clock: Clock,
+  ) {
     this.#remote = remote;
     this.#lanes = lanes;
     this.#cache = cache;
+    this.#disk = disk;
     this.#options = options;
     this.#clock = clock;
   }
@@ -105,6 +119,45 @@ export class Content {
     return length === 0 ? NOTHING : { parts: [buffer.subarray(0, length)], release: NOTHING.release };
   }
 
+  /** Is there anything on disk that could be loaded? */
+  get hasDisk(): boolean {
+    return this.#disk !== null;
+  }
+
+  /**
+   * Brings all of a file that is not open from this machine's disk into memory. `attributes`, which the node is stamped
+   * with, are what the server has just said of it: an entry of the same owner and permissions was read by this login.
+   * False when something is missing, or where what is shown of owners and permissions is not the server's.
+   */
+  async load(node: FileNode, attributes: Attributes): Promise<boolean> {
+    const { size, uid, gid, mode } = attributes;
+    const known = this.#onDisk(node);
+    if (this.#disk === null || known === null || !node.matches(attributes) || size === 0) return false;
+    const { state } = known;
+    const isSame = state.uid === uid && state.gid === gid && state.mode === mode;
+    if (!isSame || !this.#options.showsPermissions) return false;
+    const { version } = node;
+    const blocks = Array.from({ length: Math.ceil(size / BLOCK_SIZE) }, () => this.#cache.take());
+    const targets = blocks.map(({ memory }) => memory);
+    const isThere = (await this.#disk.load(known, 0, targets)) && node.version === version;
+    for (const [index, block] of blocks.entries()) {
+      block.length = Math.min(BLOCK_SIZE, size - index * BLOCK_SIZE);
+      if (isThere) this.#cache.set(node.id, index, block);
+      block.release();
+    }
+    return isThere;
+  }
+
+  /** Another file has the name from now on, or its file an older time: what lies on disk is not believed any more. */
+  renewed(path: Path): void {
+    this.#disk?.forget(this.#remote.at(path));
+  }
+
+  /** The same of everything at and below `path`. */
+  doubt(path: Path): void {
+    this.#disk?.doubt(this.#remote.at(path));
+  }
+
   /** A copy of some block of the file as it was read; null when none is held. */
   sample(node: FileNode): { readonly index: number; readonly data: Buffer } | null {
     const newest = this.#cache.newest(node.id);
@@ -128,6 +181,7 @@ export class Content {
     for (const [index, block] of blocks.entries()) {
       block.length = Math.min(BLOCK_SIZE, length - index * BLOCK_SIZE);
       this.#cache.set(node.id, index, block);
+      this.#keep(node, index, block);
     }
   }
 
@@ -188,12 +242,13 @@ export class Content {
       blocks.push(this.#cache.take());
     }
     const targets = blocks.map(({ memory }) => memory);
-    const done = this.#fill(file, first * BLOCK_SIZE, targets, node.size).then(
-      (length) => {
+    const done = this.#bring(file, first, targets, isShared).then(
+      ({ length, isNew }) => {
         for (const [at, block] of blocks.entries()) {
           block.length = Math.max(0, Math.min(BLOCK_SIZE, length - at * BLOCK_SIZE));
-          if (isShared && node.version === version && block.length > 0)
-            this.#cache.set(node.id, first + at, block);
+          if (!isShared || node.version !== version || block.length === 0) continue;
+          this.#cache.set(node.id, first + at, block);
+          if (isNew) this.#keep(node, first + at, block);
         }
         this.#ended(node, fetch);
       },
@@ -218,6 +273,34 @@ export class Content {
 
   #isMissing(node: FileNode, index: number): boolean {
     return !this.#cache.has(node.id, index) && !node.fetching.has(index);
+  }
+
+  /** Fills `targets` from this machine's disk if it has them all, else from the server; how many bytes came. */
+  async #bring(
+    file: OpenFile,
+    first: number,
+    targets: readonly Buffer[],
+    isShared: boolean,
+  ): Promise<{ readonly length: number; readonly isNew: boolean }> {
+    const { node } = file;
+    const { version } = node;
+    const known = this.#disk === null || !isShared ? null : this.#onDisk(node);
+    if (known !== null && (await this.#disk?.load(known, first, targets)) && node.version === version)
+      return { length: known.state.size - first * BLOCK_SIZE, isNew: false };
+    return { length: await this.#fill(file, first * BLOCK_SIZE, targets, node.size), isNew: true };
+  }
+
+  /** What the file is to the disk; null while its state is not known, or could change without showing it. */
+  #onDisk(node: FileNode): CachedFile | null {
+    const { path, seen } = node;
+    if (path === null || seen === null || node.racy || node.isDirty) return null;
+    if (node.seenVersion !== node.version || !node.matches(seen)) return null;
+    return { path: this.#remote.at(path), state: seen };
+  }
+
+  #keep(node: FileNode, index: number, block: Piece): void {
+    const known = this.#disk === null ? null : this.#onDisk(node);
+    if (known !== null) this.#disk?.keep(known, index, block);
   }
 
   /**

@@ -216,7 +216,7 @@ export class FilesAhead {
     // Where each open asks by itself, there is nothing to ask ahead.
     if (isHere && (options.openTtl === 0 || names.isFresh(path, options.openTtl / 2))) return false;
     const size = isHere ? 0 : known.size;
-    const work = isHere ? names.ask(path) : this.#read(path, known, node);
+    const work = isHere ? names.ask(path) : this.#bring(path, known);
     const memory = Math.ceil(size / BLOCK_SIZE) * BLOCK_SIZE;
     const ended = () => {
       ahead.isDone = true;
@@ -238,6 +238,29 @@ export class FilesAhead {
     this.#bytesInFlight += size;
     this.#fetched.add(size);
     return true;
+  }
+
+  async #bring(path: Path, known: Attributes): Promise<void> {
+    const { names, files, content, options } = this.#parts;
+    if (!content.hasDisk || !(await this.#fromDisk(path, known))) {
+      return this.#read(path, known, files.peek(path));
+    }
+    // What is known of it is asked anew in time for the open.
+    if (!names.isFresh(path, options.openTtl / 2)) await names.ask(path);
+  }
+
+  /** From this machine's disk, if it was read by this login as its name is known to be now: the server is not asked. */
+  async #fromDisk(path: Path, known: Attributes): Promise<boolean> {
+    const { files, content, freshness } = this.#parts;
+    const target = files.closed(path, known.size);
+    if (!target.matches(known) || target.racy) {
+      content.drop(target);
+      target.isAhead = true;
+      freshness.stamp(target, known);
+    }
+    if (!(await content.load(target, known))) return false;
+    if (target.path === path) target.readable = known;
+    return target.path === path;
   }
 
   /** Rejects when it is of no use to whoever opens the file. */

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../base/clock.js';
 import type { FsError } from '../base/errno.js';
 import type { Path } from '../base/path.js';
 import { BlockCache } from '../cache/blocks.js';
+import type { DiskCache, DiskStatus } from '../cache/disk/disk-cache.js';
 import type { RecoveringClient } from '../recovery/client.js';
 import { AttributeOperations } from './attribute-operations.js';
 import type { BulkClients } from './bulk.js';
@@ -43,6 +44,8 @@ export interface FileSystemSettings {
   readonly root: ByteString;
   readonly options: FsOptions;
   readonly identity: Identity;
+  /** File content that survives the mount. */
+  readonly disk?: DiskCache | null;
   /** Where it is mounted on this machine, absolute, if that is known. */
   readonly mountpoint?: ByteString;
   readonly clock?: Clock;
@@ -66,11 +69,13 @@ export interface FsStatus {
   readonly cachedBytes: number;
   /** Bound of the cached bytes; 0 for a mount that keeps no data. */
   readonly cacheLimit: number;
-  /** Of the block cache, but not in it: being filled, or lent to the driver. */
+  /** Of the block cache, but not in it: being filled, lent to the driver, or about to be stored on disk. */
   readonly lentBytes: number;
   /** Blocks of files that a read found here, and that it had to wait for. */
   readonly cacheHits: number;
   readonly cacheMisses: number;
+  /** Null without `cache_dir`. */
+  readonly disk: DiskStatus | null;
   /** Questions about a name that were answered from here, and that were not. */
   readonly attributeHits: number;
   readonly attributeMisses: number;
@@ -87,6 +92,7 @@ export class FileSystem implements Operations {
   readonly elsewhere: Elsewhere;
   readonly #parts: Parts;
   readonly #blocks: BlockCache;
+  readonly #disk: DiskCache | null;
   readonly #attributes: AttributeOperations;
   readonly #opening: Opening;
   readonly #ahead: FilesAhead;
@@ -97,6 +103,7 @@ export class FileSystem implements Operations {
   constructor(settings: FileSystemSettings) {
     const { client, bulk, root, options, identity, mountpoint, clock = systemClock } = settings;
     const report = settings.report ?? (() => undefined);
+    this.#disk = settings.disk ?? null;
     const remote = new Remote(client, root, options.followSymlinks);
     const links = new HardLinks();
     this.#blocks = new BlockCache(options.cacheBytes);
@@ -110,7 +117,7 @@ export class FileSystem implements Operations {
     const vouching = new Vouching(clock, options.followSymlinks ? 0 : options.statTtl);
     const names = new Namespace(remote, identity, options, links, guard, clock, vouching);
     const lanes = new Lanes(remote, bulk ?? null);
-    const content = new Content(remote, lanes, this.#blocks, options, clock);
+    const content = new Content(remote, lanes, this.#blocks, this.#disk, options, clock);
     const writes = new WriteBehind(remote, lanes, clock, options.dirtyBytes, {
       failed: (node, extent, error) => this.#writeFailed(node, extent.data.length, error),
       confirmed: (node) => {
@@ -205,6 +212,7 @@ export class FileSystem implements Operations {
       lentBytes: this.#blocks.lentBytes,
       cacheHits: this.#blocks.hits,
       cacheMisses: this.#blocks.misses,
+      disk: this.#disk?.status() ?? null,
       attributeHits: this.#attributes.counts.hits,
       attributeMisses: this.#attributes.counts.misses,
       cachedAttributes: names.size.attributes,
@@ -229,6 +237,7 @@ export class FileSystem implements Operations {
     const { names, files, content, kernel } = this.#parts;
     names.forgetTree(path);
     names.forget(path);
+    content.doubt(path);
     for (const node of [...files.within(path)]) content.drop(node);
     await kernel?.invalidateTree(path);
   }

@@ -38,6 +38,7 @@ export class Freshness {
   stamp(node: FileNode, attributes: Attributes): void {
     const { size, mtime } = attributes;
     node.seen = attributes;
+    node.seenVersion = node.version;
     node.settled();
     const serverNow = this.#store.clock.now() / 1000 + this.#skew;
     node.size = size;

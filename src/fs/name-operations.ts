@@ -5,7 +5,7 @@
 import type { ByteString } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
-import { isDirectory } from '../base/mode.js';
+import { isDirectory, isRegular } from '../base/mode.js';
 import { isWithin, joinPath, type Path, rebase } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { HARDLINK, POSIX_RENAME } from '../sftp/constants.js';
@@ -102,7 +102,11 @@ export class NameOperations {
   }
 
   rename(from: Path, to: Path, { noReplace }: { readonly noReplace: boolean }): Promise<void> {
-    return this.#parts.lanes.whileRenaming(from, to, () => this.#rename(from, to, noReplace));
+    const { names, lanes, content } = this.#parts;
+    const isFile = isRegular(names.known(from)?.value?.mode ?? 0);
+    return lanes
+      .whileRenaming(from, to, () => this.#rename(from, to, noReplace))
+      .finally(() => (isFile ? content.renewed(to) : content.doubt(to)));
   }
 
   async #rename(from: Path, to: Path, noReplace: boolean): Promise<void> {
@@ -157,6 +161,7 @@ export class NameOperations {
       },
     );
     changedThrough(this.#parts, from);
+    this.#parts.content.renewed(to);
     links.linked(from, to, stat.attributes);
     names.setLinkCount(from, nlink);
     if (node?.isDirty || node?.writes !== before) names.outdated(to);

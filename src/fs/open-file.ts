@@ -55,6 +55,8 @@ export class FileNode {
   readable: Access | null = null;
   /** Its content was read before a program opened it: what the kernel holds of the file may be older. */
   isAhead = false;
+  /** `version` at that time: while it is the same, content is the one that goes with `seen`. */
+  seenVersion = 0;
   /** Has anything been sent since then that may have changed it on the server, and which sizes may that have left? */
   mayDiffer = false;
   cutTo = Number.POSITIVE_INFINITY;

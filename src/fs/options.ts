@@ -32,6 +32,8 @@ export interface FsOptions {
   readonly prefetch: boolean;
   /** Every read and write goes to the server; the kernel keeps no pages. */
   readonly directIo: boolean;
+  /** Owners and permissions of files are shown as the server has them, or one to one (not uid, gid, umask). */
+  readonly showsPermissions: boolean;
   /** Pages are kept across opens whatever happened to the file (kernel_cache). */
   readonly kernelCache: boolean;
   /** Each write waits for the server (sshfs_sync). */

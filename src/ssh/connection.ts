@@ -24,6 +24,8 @@ export interface Connection {
   readonly maxChannels: number;
   /** As the server names itself: `OpenSSH_9.2p1 Debian-2`. */
   readonly serverSoftware: string;
+  /** The fingerprint of the key by which the server was known, as ssh-keygen shows it; null where ssh knows it alone. */
+  readonly hostKey: string | null;
   /** The end of what the server's programs wrote to standard error, for an error message; often empty. */
   readonly complaints: string;
   /**

@@ -30,6 +30,7 @@ export class SingleConnection implements Connection {
   /** How commands are run beside the one channel. */
   command: Connection['openCommand'] | null = null;
   readonly serverSoftware: string;
+  readonly hostKey = null;
   readonly #parts: SingleConnectionParts;
   readonly #callbacks: ((reason: Error | null) => void)[] = [];
   #state: 'unused' | 'open' | 'closing' | 'closed' = 'unused';

@@ -15,6 +15,7 @@ import { ChannelStream } from './channel.js';
 import type { Connection } from './connection.js';
 import { ConnectError, describeServer, explain, type Phase } from './errors.js';
 import type { HostKeys } from './host-keys.js';
+import { fingerprint } from './known-hosts.js';
 import { Liveness } from './liveness.js';
 import { isCommand } from './openssh/command.js';
 import { Outgoing } from './outgoing.js';
@@ -57,6 +58,7 @@ export class Ssh2Connection implements Connection {
   /** Why the connection ended, or is about to: a ConnectError, or what a prompt was rejected with. */
   #reason: unknown = null;
   #complaints = '';
+  #hostKey: string | null = null;
 
   constructor(settings: ConnectSettings, carrier: Carrier) {
     this.#settings = settings;
@@ -65,6 +67,10 @@ export class Ssh2Connection implements Connection {
 
   get serverSoftware(): string {
     return printable(serverSoftwareOf(this.#client));
+  }
+
+  get hostKey(): string | null {
+    return this.#hostKey;
   }
 
   get complaints(): string {
@@ -229,6 +235,7 @@ export class Ssh2Connection implements Connection {
       hostVerifier: (key: Buffer, verify: (valid: boolean) => void) => {
         // When keys are exchanged anew, the answer must not come late: ssh2 takes the exchange for done meanwhile,
         // and what it sends then corrupts the connection.
+        this.#hostKey = fingerprint(key);
         if (hostKeys.isAccepted(key)) return true;
         hostKeys.verify(key, this.address, prompter).then(
           () => this.#unlessEnded(() => verify(true)),

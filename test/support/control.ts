@@ -34,6 +34,7 @@ export const STATUS = {
     lentBytes: 0,
     cacheHits: 0,
     cacheMisses: 0,
+    disk: null,
     attributeHits: 0,
     attributeMisses: 0,
     cachedAttributes: 0,

@@ -10,6 +10,7 @@ import { expect, onTestFinished } from 'vitest';
 import { ascii } from '../../src/base/bytes.js';
 import type { Clock } from '../../src/base/clock.js';
 import type { Path } from '../../src/base/path.js';
+import type { DiskCache } from '../../src/cache/disk/disk-cache.js';
 import { fsOptions } from '../../src/cli/wiring.js';
 import { completeOptions, parseOptions } from '../../src/config/parse.js';
 import { prepareService, SftpSession } from '../../src/demo/sftp-server.js';
@@ -85,6 +86,8 @@ export interface Connection {
   readonly maxRead?: number;
   /** Milliseconds that a call waits for a lost server. */
   readonly timeout?: number;
+  /** What survives it. */
+  readonly onDisk?: DiskCache;
   readonly recovery?: Partial<Pick<SessionSettings, 'reconnect' | 'reconnectMax'>>;
 }
 
@@ -105,7 +108,15 @@ export interface DirectLink {
 export async function openDirect(
   options: Partial<FsOptions> = {},
   identity: Partial<Identity> = {},
-  { extensions, coalesced = false, lanes = 0, maxRead, timeout = 60_000, recovery = {} }: Connection = {},
+  {
+    extensions,
+    coalesced = false,
+    lanes = 0,
+    maxRead,
+    timeout = 60_000,
+    recovery = {},
+    onDisk,
+  }: Connection = {},
 ): Promise<DirectFileSystem> {
   const disk = await mkdtemp(join(tmpdir(), 'remora-direct-'));
   const [plain, far] = duplexPair();
@@ -163,6 +174,7 @@ export async function openDirect(
     root: ascii('/'),
     options: { ...fsOptions(completeOptions(parseOptions([]).given)), ...options },
     identity: { ...nobody, ...identity },
+    disk: onDisk ?? null,
     clock,
     report: (text) => link.reports.push(text),
   });

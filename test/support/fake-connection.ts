@@ -5,6 +5,7 @@ import type { Connection } from '../../src/ssh/connection.js';
 export class FakeConnection implements Connection {
   readonly maxChannels: number;
   readonly serverSoftware = 'fake';
+  readonly hostKey = null;
   readonly complaints = '';
   readonly again: Connection['again'];
   readonly reconnect = null;

@@ -1,5 +1,5 @@
 /** What is remembered, for how long, and how much memory it may take. */
-import { choice, DAY, flag, integer, type Options, seconds, size } from '../kinds.js';
+import { choice, DAY, flag, integer, type Options, path, seconds, size } from '../kinds.js';
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
@@ -147,6 +147,21 @@ export const CACHING = {
     max: 64 * GIB,
     fallback: 128 * MIB,
     help: 'Memory for file data.',
+  }),
+  cacheDir: path({
+    group: 'Caching',
+    names: ['cache_dir'],
+    placeholder: 'DIR',
+    fallback: null,
+    help: 'Keep file data that was read in this directory as well, so that it is there after a remount. It must be yours, and nobody else may write to it. What is stored there is not encrypted, and can be read by you and root alone.',
+  }),
+  cacheDirSize: size({
+    group: 'Caching',
+    names: ['cache_dir_size'],
+    min: MIB,
+    max: 4096 * GIB,
+    fallback: 4 * GIB,
+    help: 'Most that cache_dir may hold; what was of no use for the longest time goes first.',
   }),
   dirtyLimit: size({
     group: 'Caching',

@@ -65,7 +65,7 @@ describe('what may come next', () => {
     ['-o ro,idmap=u', ['ro,idmap=user']],
     ['-o fsname=a\\\\,b,rw', ['fsname=a\\,b,rw']],
     ['-o no_rec', ['no_reconnect']],
-    ['-o cache_dir', ['cache_dir_timeout=']],
+    ['-o cache_dir', ['cache_dir_timeout=', 'cache_dir=', 'cache_dir_size=']],
     ['-o ro=', ['ro=yes', 'ro=no']],
     ['-o IdentityFile=~', ['<file> IdentityFile=']],
     ['-o x=1,ProxyJump=n', ['x=1,ProxyJump=nas']],

@@ -91,6 +91,23 @@ describe('status', () => {
     );
   });
 
+  it.each([
+    ['on', '2.0 MiB of 4.0 GiB on disk, 75 % hits'],
+    ['full', '2.0 MiB of 4.0 GiB on disk, 75 % hits; the disk is full'],
+    ['off', '2.0 MiB of 4.0 GiB on disk, 75 % hits; not used any more, see the log'],
+  ] as const)('says what is in cache_dir, and whether it does (%s)', (state, line) => {
+    const disk = { state, bytes: 2 * 2 ** 20, limit: 4 * 2 ** 30, hits: 3, misses: 1 };
+    const report = reportOf({ filesystem: { ...STATUS.filesystem, disk } });
+    expect(formatStatus([report], NOW, ONCE)).toContain(`\n           ${line}\n`);
+    const families = parseMetrics(formatMetrics([report]));
+    const values = ['bytes', 'limit_bytes', 'stores'].map(
+      (name) => families.get(`remora_disk_cache_${name}`)?.samples[0]?.value,
+    );
+    expect(values).toEqual([2 ** 21, 2 ** 32, state === 'on' ? 1 : 0]);
+    const hits = families.get('remora_cache_hits_total')?.samples ?? [];
+    expect(hits.find(({ labels }) => labels.cache === 'disk')?.value).toBe(3);
+  });
+
   it('says why there is no connection, what is tried, and what a person can do', () => {
     const link = { ...STATUS.link, state: 'offline', reason: 'no answer\x1b', attempts: 3 } as const;
     const unsent = [

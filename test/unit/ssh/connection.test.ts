@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { describe, expect, test, vi } from 'vitest';
 import type { Connection } from '../../../src/ssh/connection.js';
+import { fingerprint } from '../../../src/ssh/known-hosts.js';
 import type { Prompter } from '../../../src/ssh/settings.js';
 import { failure, hostKey, PASSWORD, person, SshFixture, settings } from '../../support/ssh-fixture.js';
 import { startSshServer } from '../../support/ssh-test-server.js';
@@ -65,6 +66,7 @@ describe('the SFTP channel', () => {
     const server = await ssh.serve();
     const connection = await ssh.login(server, { password: PASSWORD });
     expect(connection.serverSoftware).toMatch(/^ssh2js/);
+    expect(connection.hostKey).toBe(fingerprint(hostKey.blob));
     const stream = await connection.openSftp();
     const bytes = Buffer.alloc(5 << 20, 'remora');
     expect((await echo(stream, bytes)).equals(bytes)).toBe(true);
