@@ -58,6 +58,10 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
 }
 
 /** One line for each file whose data the server does not have. */
+export function describeUnsent({ path, bytes, error }: Unsent): string {
+  return bytes === 0 ? `${path}: ${error}` : `${path}: ${formatBytes(bytes)} (${error})`;
+}
+
 export function formatUnsent(unsent: readonly Unsent[]): string {
-  return unsent.map(({ path, bytes, error }) => `  ${path}: ${formatBytes(bytes)} (${error})\n`).join('');
+  return unsent.map((each) => `  ${describeUnsent(each)}\n`).join('');
 }

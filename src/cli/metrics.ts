@@ -130,6 +130,18 @@ const FAMILIES: readonly Family[] = [
     samples: ({ filesystem }) => one(filesystem === null ? null : (filesystem.dirtyAge ?? 0) / 1000),
   },
   {
+    name: 'remora_posted_changes',
+    type: 'gauge',
+    help: 'Changes that were answered before the server has confirmed them (durability=async).',
+    samples: ({ filesystem }) => one(filesystem?.posted),
+  },
+  {
+    name: 'remora_posted_failures_total',
+    type: 'counter',
+    help: 'Changes that were answered, and that the server refused.',
+    samples: ({ filesystem }) => one(filesystem?.postedFailed),
+  },
+  {
     name: 'remora_open_files',
     type: 'gauge',
     help: 'Open files.',

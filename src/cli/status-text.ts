@@ -8,7 +8,15 @@ import type { OpenHandle, Unsent } from '../fs/open-file.js';
 import type { CallStats, Failure } from '../fuse/tally.js';
 import type { LinkStatus } from '../recovery/session.js';
 import type { TrafficStatus } from '../sftp/traffic.js';
-import { formatBytes, formatCount, formatDuration, formatRate, formatTable, formatTime } from './format.js';
+import {
+  describeUnsent,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatRate,
+  formatTable,
+  formatTime,
+} from './format.js';
 import type { WatchStatus } from './live.js';
 import type { MountReport } from './report.js';
 
@@ -45,14 +53,21 @@ function describeLink(link: LinkStatus, mountpoint: string, roundTrip: number | 
   return lines.join('');
 }
 
-function describeUnsent(unsent: readonly Unsent[], age: number | null, limit: number): readonly string[] {
+function listUnsent(unsent: readonly Unsent[], age: number | null, limit: number): readonly string[] {
   if (unsent.length === 0) return ['nothing'];
   const total = unsent.reduce((sum, { bytes }) => sum + bytes, 0);
   const files = unsent.map(({ path, bytes, error }) => {
-    return `  ${printable(path)}: ${formatBytes(bytes)} (${printable(error)})`;
+    return `  ${describeUnsent({ path: printable(path), bytes, error: printable(error) })}`;
   });
   const oldest = age === null ? '' : `, the oldest for ${formatDuration(age)}`;
   return [`${formatBytes(total)} in ${formatCount(unsent.length, 'file')}${oldest}`, ...atMost(files, limit)];
+}
+
+/** Of `durability=async`; nothing where nothing is to be said. */
+function describePosted({ posted, postedFailed }: FsStatus): readonly string[] {
+  if (posted === 0 && postedFailed === 0) return [];
+  const failed = postedFailed === 0 ? '' : `; ${formatCount(postedFailed, 'change')} failed since mounting`;
+  return [`${formatCount(posted, 'change')} not confirmed${failed}`];
 }
 
 function describeTraffic({ received, sent, receiveRate, sendRate }: TrafficStatus): string {
@@ -144,12 +159,12 @@ function rowsOf(report: MountReport, now: number, limits: Limits): readonly Row[
   if (link !== null) rows.push(['link', [describeLink(link, mountpoint, roundTrip, now)]]);
   if (server !== null) rows.push(['server', [describeServer(report)]]);
   if (traffic !== null) rows.push(['traffic', [describeTraffic(traffic)]]);
-  if (unsent !== null)
-    rows.push(['unsent', describeUnsent(unsent, filesystem?.dirtyAge ?? null, limits.unsent)]);
+  if (unsent !== null) rows.push(['unsent', listUnsent(unsent, filesystem?.dirtyAge ?? null, limits.unsent)]);
   // A process of an earlier version says less.
   if (traffic !== null && filesystem !== null && kernel !== null) {
     const asked = `${formatCount(filesystem.inFlight, 'request')} under way, ${filesystem.queued} queued`;
     rows.push(['waiting', [`${formatCount(kernel.inFlight, 'call')} of programs; ${asked}`]]);
+    rows.push(['posted', describePosted(filesystem)]);
     rows.push(['cache', describeCache(filesystem)]);
     if (watch !== null) rows.push(['watch', [describeWatch(watch)]]);
   }

@@ -29,6 +29,8 @@ export function fsOptions(options: MountOptions): FsOptions {
     directIo: options.directIo,
     showsPermissions: options.uid === null && options.gid === null && options.umask === null,
     kernelCache: options.kernelCache,
+    // What a name leads to is not known before the server was asked.
+    posts: options.durability === 'async' && !options.followSymlinks,
     syncWrites: options.sshfsSync || options.sync,
     syncReaddir: options.syncReaddir,
     checksRoot: !options.noCheckRoot,

@@ -5,6 +5,8 @@ import { isRegular, isSymlink } from '../base/mode.js';
 import { type Path, ROOT } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { LSETSTAT, STATVFS } from '../sftp/constants.js';
+import { changedBy, isAllowed } from './attributes-behind.js';
+import type { Creating } from './creating.js';
 import type { FileOperations } from './file-operations.js';
 import { toAttributes, toStats } from './identity.js';
 import { LookupsAhead } from './lookups-ahead.js';
@@ -20,13 +22,15 @@ const ROOT_PATIENCE = 1000;
 export class AttributeOperations {
   readonly #parts: Parts;
   readonly #open: FileOperations;
+  readonly #creating: Creating;
   readonly #ahead: LookupsAhead;
   #hits = 0;
   #misses = 0;
 
-  constructor(parts: Parts, open: FileOperations) {
+  constructor(parts: Parts, open: FileOperations, creating: Creating) {
     this.#parts = parts;
     this.#open = open;
+    this.#creating = creating;
     const { names, listings, walks, clock, options } = parts;
     this.#ahead = new LookupsAhead(names, listings, walks, clock, options);
   }
@@ -37,7 +41,9 @@ export class AttributeOperations {
   }
 
   async lookup(path: Path): Promise<Lookup> {
-    const { names, freshness } = this.#parts;
+    const { names, files, freshness } = this.#parts;
+    const told = this.#creating.told(path, files.openAt(path));
+    if (told !== null) return told;
     const attributes = await this.#find(path);
     if (attributes === null) return missing(this.#parts, names.ttl(path, null));
     const truth = await freshness.reconcile(path, attributes);
@@ -49,7 +55,9 @@ export class AttributeOperations {
     const { names, options } = this.#parts;
     const { path } = target;
     const file = this.#fileOf(target);
-    if (file?.node.isDirty) {
+    const told = this.#creating.told(path, file?.node);
+    if (told !== null) return told;
+    if (file?.node.isDirty || file?.node.changes.underWay) {
       const [settled, named] = await Promise.all([
         this.#open.settle(file),
         path === null || target.handle !== null ? null : names.ask(path),
@@ -75,10 +83,81 @@ export class AttributeOperations {
       // truncate(2) asks for write permission on the file itself; ftruncate(2) brings its own handle.
       const own = target.handle !== null && file?.canWrite ? file : null;
       await this.#open.truncate(path, file, own, changes.size);
+      if (file !== undefined) this.#creating.changed(file.node);
     }
     const rest = this.#wanted(changes);
     if (Object.keys(rest).length === 0) return this.getattr(target);
+    const set =
+      (await this.#setBehind(path, file, rest)) ?? (file === undefined ? await this.#post(path, rest) : null);
+    if (set !== null) return set;
     return statOf(this.#parts, path, await this.#apply(path, file, rest), this.#parts.options.statTtl);
+  }
+
+  /** Sets the attributes of a file that is being made behind its data; null for any other file, or what may be refused. */
+  async #setBehind(
+    path: Path | null,
+    file: OpenFile | undefined,
+    changes: AttributeChanges,
+  ): Promise<Stat | null> {
+    const { identity, clock, behind, names } = this.#parts;
+    const current = file?.canWrite ? file.node.own : null;
+    if (file === undefined || !current || !isAllowed(current, changes, identity)) return null;
+    const { node } = file;
+    const wanted = await this.#toRemote(changes, await this.#halves(current, changes));
+    // Somebody else may have come first.
+    if (node.own === null || !node.handles.has(file)) return null;
+    node.own = changedBy(node.own, changes, clock.now() / 1000);
+    if (changes.mtime !== undefined) node.isOwnTimed = true;
+    if (node.path !== null) names.outdated(node.path);
+    behind.send(file, wanted);
+    // Its time changes with what is still to be written.
+    return statOf(this.#parts, path, node.overlaid(node.own), 0);
+  }
+
+  /** Posts a change of attributes, where what is known makes its success all but sure; else null. */
+  async #post(path: Path | null, changes: AttributeChanges): Promise<Stat | null> {
+    const { posted, names, identity, remote, clock, options, freshness } = this.#parts;
+    if (path === null || !posted.isOn) return null;
+    for (let room = posted.room(); room !== null; room = posted.room()) await room;
+    const mayBeSet = () => {
+      const known = names.known(path)?.value ?? null;
+      if (known === null || isSymlink(known.mode) || known.uid !== posted.proofs.login) return null;
+      return isAllowed(known, changes, identity) ? known : null;
+    };
+    const current = mayBeSet();
+    if (current === null) return null;
+    const wanted = await this.#toRemote(changes, await this.#halves(current, changes));
+    if (mayBeSet() !== current) return null;
+    const attributes = changedBy(current, changes, clock.now() / 1000);
+    const at = remote.at(path);
+    const node = this.#parts.files.peek(path);
+    const isOurs = node?.matches(current) ?? false;
+    posted.post({
+      what: 'set attributes',
+      path,
+      about: [at],
+      work: (requests) => remote.ask(requests.setstat(at, wanted), { op: 'setstat', path: at }, requests),
+      takeBack: () => {
+        names.forget(path);
+        this.#parts.kernel?.invalidateAttributes(path);
+      },
+    });
+    names.changed(path, attributes);
+    if (node !== undefined && isOurs) freshness.stamp(node, attributes);
+    return statOf(this.#parts, path, attributes, options.statTtl);
+  }
+
+  /** The halves of pairs that are not to change, of a file whose attributes are known here. */
+  async #halves(current: Attributes, { uid, gid }: AttributeChanges): Promise<SftpAttributes> {
+    const { users, groups } = this.#parts.identity;
+    const { atime, mtime } = current;
+    if (uid === undefined && gid === undefined) return { atime, mtime };
+    return {
+      atime,
+      mtime,
+      uid: await users.toRemote(current.uid),
+      gid: await groups.toRemote(current.gid),
+    };
   }
 
   /** What is left to be set: not the size, and no owner that every file shows in any case (`uid=`, `gid=`). */
@@ -200,7 +279,12 @@ export class AttributeOperations {
   ): Promise<Attributes> {
     const { remote, names, identity, writes, content } = this.#parts;
     const at = path === null ? null : remote.at(path);
-    if (file !== undefined) await writes.push(file);
+    if (file !== undefined) {
+      await writes.push(file);
+      await remote.client.patiently(file.node.changes.ended);
+      // From here on it is the server that tells.
+      file.node.own = null;
+    }
     if (path !== null) this.#beforeAccess(path, changes);
     const subject = await this.#subject(path, file);
     const since = file?.node.writes;

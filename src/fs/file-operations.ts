@@ -8,6 +8,7 @@ import { isRegular, O_EXCL, O_WRONLY } from '../base/mode.js';
 import { type Path, ROOT } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { COPY_DATA, FSYNC } from '../sftp/constants.js';
+import type { Creating } from './creating.js';
 import { type OpenFile, type Unsent, unsentOf } from './open-file.js';
 import type { Opening } from './opening.js';
 import type { Attributes, Ids, ReadResult, Stat, WriteFlags } from './operations.js';
@@ -29,11 +30,13 @@ export class FileOperations {
 
   readonly #opening: Opening;
   readonly #copy: ServerCopy;
+  readonly #creating: Creating;
 
-  constructor(parts: Parts, opening: Opening) {
+  constructor(parts: Parts, opening: Opening, creating: Creating) {
     this.#parts = parts;
     this.#opening = opening;
     this.#copy = new ServerCopy(parts);
+    this.#creating = creating;
   }
 
   async mknod(path: Path, mode: number, by?: Ids): Promise<Stat> {
@@ -75,6 +78,7 @@ export class FileOperations {
     node.writes += 1;
     file.wrote = true;
     file.tookTo = offset + data.length;
+    this.#creating.changed(node);
     if (node.path !== null) {
       names.outdated(node.path);
       if (position !== offset) kernel?.invalidateData(node.path);
@@ -90,14 +94,33 @@ export class FileOperations {
 
   async flush(handle: number): Promise<void> {
     const file = this.#parts.files.get(handle);
-    if (file.wrote || (file.canWrite && file.node.isDirty)) await this.settle(file);
+    const { node } = file;
+    const isPending = file.wrote || (file.canWrite && (node.isDirty || node.changes.underWay > 0));
+    if (isPending && this.#isWaitedFor(file)) await this.settle(file);
+    else if (node.isDirty) this.#follow('write', file, this.#parts.writes.ended(file));
     await this.#tellFailure(file);
   }
 
-  /** Everything that was written to the file, through whatever descriptor, reaches the server's disk. */
+  /** Does whoever closes the file wait for the server? */
+  #isWaitedFor({ sync }: OpenFile): boolean {
+    const { posted, options } = this.#parts;
+    return !posted.isOn || sync || options.syncWrites;
+  }
+
+  /** `work` on the file goes on behind the back of programs; what changes its name comes behind it. */
+  #follow(what: string, { node: { path } }: OpenFile, work: Promise<unknown>, closes = false): void {
+    const { posted, remote } = this.#parts;
+    posted.follow(what, path ?? ROOT, path === null ? [] : [remote.at(path)], work, closes);
+  }
+
+  /**
+   * Everything that was written to the file, through whatever descriptor, reaches the server's disk, and everything
+   * posted before, the server.
+   */
   async fsync(handle: number): Promise<void> {
-    const { remote, files } = this.#parts;
+    const { remote, files, posted } = this.#parts;
     const file = files.get(handle);
+    if (posted.isOn) await posted.settled();
     const path = file.node.path === null ? null : remote.at(file.node.path);
     const sent: Promise<void>[] = [];
     const sync = () => {
@@ -111,27 +134,66 @@ export class FileOperations {
     else sync();
     await this.#tellFailure(file);
     await Promise.all(sent);
+    posted.tell(file);
+  }
+
+  /** The last descriptor is gone; where changes are posted, its end is one of them. Answers as `#released` does. */
+  release(handle: number): Promise<Unsent | null> {
+    const { files, posted } = this.#parts;
+    const file = files.get(handle);
+    const released = this.#released(handle, file);
+    if (!posted.isOn) return released;
+    this.#follow('close', file, released, true);
+    return Promise.resolve(null);
   }
 
   /**
    * The last descriptor is gone. Pages that the kernel wrote back after the last close are still on their way:
    * they go out first. Answers what was refused if no program was told of it.
    */
-  async release(handle: number): Promise<Unsent | null> {
-    const { files, lanes } = this.#parts;
-    const file = files.get(handle);
+  async #released(handle: number, file: OpenFile): Promise<Unsent | null> {
+    const { files, lanes, posted } = this.#parts;
     while (file.node.isDirty) {
       await this.#parts.writes.ended(file);
+      if (posted.isOn) continue;
       await this.settle(file).catch((error: unknown) => log('attributes after the last write: %s', error));
     }
-    const unsent = file.failure === null ? null : unsentOf(file.node);
+    if (posted.isOn) await this.#conclude(file);
+    if (file.node.handles.size === 1) file.node.own = null;
+    const refusal = file.failure;
+    const unsent = refusal === null ? null : unsentOf(file.node);
     files.remove(handle);
     this.#parts.late.closed(file);
     lanes.close(file);
-    if (unsent === null) return null;
-    log('nobody was told that %d bytes of %s were lost: %s', unsent.bytes, unsent.path, unsent.error);
+    if (refusal === null) return null;
+    const { path } = file.node;
     file.node.lostBytes = 0;
+    if (posted.isOn) {
+      // What nobody can reach any more was meant to be lost.
+      if (path !== null) posted.failure(path, refusal.message, refusal);
+      return null;
+    }
+    if (unsent === null) log('nobody was told: %s', refusal.message);
+    else log('nobody was told that %d bytes of %s were lost: %s', unsent.bytes, unsent.path, unsent.error);
     return unsent;
+  }
+
+  /** The attributes that the server shows in the end, where whoever closed the file did not wait for them. */
+  async #conclude(file: OpenFile): Promise<void> {
+    const { node } = file;
+    const isPending = file.wrote || node.own !== null || node.changes.underWay > 0;
+    if (!isPending || node.handles.size > 1) return;
+    try {
+      for (;;) {
+        const { count } = node.changes;
+        const found = await this.settle(file);
+        // What was set meanwhile may have come behind the question.
+        if (node.changes.count === count) return await this.#creating.conclude(file, found);
+      }
+    } catch (error) {
+      node.own = null;
+      log('attributes after the last write: %s', error);
+    }
   }
 
   /**
@@ -140,10 +202,11 @@ export class FileOperations {
    * `last` sends travels with the question for them.
    */
   async settle(file: OpenFile, last: () => void = () => undefined): Promise<Attributes | null> {
-    const { writes, remote, names } = this.#parts;
+    const { writes, behind, remote, names } = this.#parts;
     const { node } = file;
     const { resent, writes: seen } = node;
     const wasDirty = node.isDirty;
+    const hasChanged = wasDirty || file.wrote;
     node.settling += 1;
     const sent = writes.push(file);
     const since = names.epochs.now();
@@ -151,7 +214,7 @@ export class FileOperations {
       last();
       return remote.client.fstat(file.handle);
     };
-    const early = writes.isBehind(node) ? ask() : null;
+    const early = behind.isBehind(node) ? ask() : null;
     early?.catch(() => undefined);
     const unknown = () => {
       if (node.path !== null) names.outdated(node.path);
@@ -159,6 +222,7 @@ export class FileOperations {
     let answer: SftpAttributes | null;
     try {
       await sent;
+      if (node.changes.underWay > 0) await remote.client.patiently(node.changes.ended);
       file.wrote = false;
       const isBehind = early !== null && node.resent === resent;
       answer = await (isBehind ? early : ask()).catch((error: unknown) => {
@@ -175,7 +239,7 @@ export class FileOperations {
       unknown();
       return null;
     }
-    return adoptBehind(this.#parts, node, answer, { since, hasChanged: wasDirty });
+    return adoptBehind(this.#parts, node, answer, { since, wasDirty, hasChanged });
   }
 
   /** Cuts or extends the file: through `own`, a handle open for writing, or by its name. */
@@ -269,6 +333,7 @@ export class FileOperations {
     const length = Math.min(wanted, source.node.size - fromOffset);
     if (length <= 0) return 0;
     mustBeCountable(toOffset + length);
+    this.#creating.changed(target.node);
     try {
       return await this.#copy.copy({ source, from: fromOffset, target, to: toOffset, length });
     } catch (error) {

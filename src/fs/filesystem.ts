@@ -10,9 +10,11 @@ import { BlockCache } from '../cache/blocks.js';
 import type { DiskCache, DiskStatus } from '../cache/disk/disk-cache.js';
 import type { RecoveringClient } from '../recovery/client.js';
 import { AttributeOperations } from './attribute-operations.js';
+import { AttributesBehind } from './attributes-behind.js';
 import type { BulkClients } from './bulk.js';
 import { LinkGuard } from './containment.js';
 import { Content } from './content.js';
+import { Creating } from './creating.js';
 import { Elsewhere } from './elsewhere.js';
 import { FileOperations } from './file-operations.js';
 import { FileTable } from './file-table.js';
@@ -32,6 +34,7 @@ import { Opening } from './opening.js';
 import type { AttributeChanges, Ids, KernelCache, Operations, Target, WriteFlags } from './operations.js';
 import type { FsOptions } from './options.js';
 import { mustBeWritable, type Parts, type Store } from './parts.js';
+import { Posted } from './posted.js';
 import { Remote } from './remote.js';
 import { Vouching } from './vouching.js';
 import { WriteBehind } from './write-behind.js';
@@ -66,6 +69,9 @@ export interface FsStatus {
   readonly dirtyBytes: number;
   /** Milliseconds since the oldest of them were written; null when there are none. */
   readonly dirtyAge: number | null;
+  /** Changes that were answered before the server has confirmed them, and how many of those failed since mounting. */
+  readonly posted: number;
+  readonly postedFailed: number;
   readonly cachedBytes: number;
   /** Bound of the cached bytes; 0 for a mount that keeps no data. */
   readonly cacheLimit: number;
@@ -139,6 +145,17 @@ export class FileSystem implements Operations {
       lanes,
       content,
       writes,
+      behind: new AttributesBehind(remote, writes, ({ node: { path } }) => {
+        if (path === null) return;
+        names.outdated(path);
+        this.#parts.kernel?.invalidateAttributes(path);
+      }),
+      posted: new Posted({
+        client,
+        isOn: options.posts,
+        report,
+        directory: (path) => names.known(path)?.value,
+      }),
       report,
       files: new FileTable(this.#blocks, links, client.limits.maxWrite),
       kernel: null,
@@ -160,9 +177,10 @@ export class FileSystem implements Operations {
     client.onWeather = (isDown) => (isDown ? writes.wake() : parts.freshness.resolveDoubts());
     this.#parts = parts;
     this.elsewhere = new Elsewhere(parts, vouching);
-    this.#opening = new Opening(parts, this.#ahead);
-    this.#files = new FileOperations(parts, this.#opening);
-    this.#attributes = new AttributeOperations(parts, this.#files);
+    const creating = new Creating(parts);
+    this.#opening = new Opening(parts, this.#ahead, creating);
+    this.#files = new FileOperations(parts, this.#opening, creating);
+    this.#attributes = new AttributeOperations(parts, this.#files, creating);
     this.#names = new NameOperations(parts);
   }
 
@@ -184,22 +202,24 @@ export class FileSystem implements Operations {
         return file === undefined ? undefined : this.#parts.writes.push(file);
       }),
     );
+    await this.#parts.posted.settled().catch(() => undefined);
     return this.unsent();
   }
 
   /** What was refused of closed files has been told to a person: it is not named again. */
   told(): void {
     this.#untold.length = 0;
+    this.#parts.posted.told();
   }
 
   /** What was written and is not on the server at this moment, or was refused and no program was told of. */
   unsent(): readonly Unsent[] {
     const open = [...this.#parts.files.nodes()].flatMap((node) => unsentOf(node) ?? []);
-    return [...this.#untold, ...open];
+    return [...this.#untold, ...open, ...this.#parts.posted.unsent()];
   }
 
   status(): FsStatus {
-    const { remote, files, lanes, writes, names, options } = this.#parts;
+    const { remote, files, lanes, writes, names, posted, options } = this.#parts;
     return {
       openFiles: files.openHandles,
       openDirectories: this.#names.openDirectories,
@@ -207,6 +227,8 @@ export class FileSystem implements Operations {
       queued: remote.client.parked + writes.queued,
       dirtyBytes: writes.dirtyBytes,
       dirtyAge: writes.oldestAge,
+      posted: posted.pending,
+      postedFailed: posted.failed,
       cachedBytes: this.#blocks.bytes,
       cacheLimit: options.directIo ? 0 : this.#blocks.maxBytes,
       lentBytes: this.#blocks.lentBytes,
@@ -315,8 +337,8 @@ export class FileSystem implements Operations {
     this.#names.releasedir(handle);
   }
 
-  async fsyncdir(handle: number) {
-    this.#names.fsyncdir(handle);
+  fsyncdir(handle: number) {
+    return this.#names.fsyncdir(handle);
   }
 
   mknod(path: Path, mode: number, by?: Ids) {

@@ -95,7 +95,9 @@ export class Giving {
 
   /** The file stays the login's, and is shown so. */
   #refused(path: Path, error: unknown): void {
-    const { names, kernel, report } = this.#store;
+    const { names, files, kernel, report } = this.#store;
+    const node = files.openAt(path);
+    if (node !== undefined) node.own = null;
     names.outdated(path);
     kernel?.invalidateAttributes(path);
     if (this.#isRefused) return;

@@ -47,13 +47,20 @@ export interface Way {
 /** Which way data goes on its lane: to the server or from there. */
 export type Direction = 'up' | 'down';
 
+/** A rename under way; one that is posted counts as done here before it is on the server. */
+interface Move {
+  readonly from: Path;
+  readonly to: Path;
+  readonly isPosted: boolean;
+}
+
 export class Lanes {
   readonly #remote: Remote;
   readonly #bulk: BulkClients | null;
   /** Bytes in flight, by their direction. */
   readonly #loads = new WeakMap<DataClient, Readonly<Record<Direction, number>>>();
   /** Renames under way, and how many ever began. */
-  readonly #moves = new Set<{ readonly from: Path; readonly to: Path }>();
+  readonly #moves = new Set<Move>();
   #renames = 0;
   /** Called when there may be room where there was none: a file has got further lanes. */
   onRoom: () => void = () => undefined;
@@ -126,8 +133,8 @@ export class Lanes {
   }
 
   /** While names move, none is opened further: on another connection it may lead to another file already. */
-  async whileRenaming<T>(from: Path, to: Path, rename: () => Promise<T>): Promise<T> {
-    const move = { from, to };
+  async whileRenaming<T>(from: Path, to: Path, rename: () => Promise<T>, isPosted = false): Promise<T> {
+    const move = { from, to, isPosted };
     this.#moves.add(move);
     this.#renames += 1;
     try {
@@ -139,8 +146,14 @@ export class Lanes {
 
   /** What a file called `path` may be called on the server: a rename under way may have happened there. */
   namesOf(path: Path): readonly Path[] {
-    const moves = [...this.#moves].filter(({ from }) => isWithin(path, from));
-    return [path, ...moves.map(({ from, to }) => rebase(path, from, to))];
+    const moves = [...this.#moves];
+    const posted = moves.filter(({ to, isPosted }) => isPosted && isWithin(path, to));
+    const before = posted.map(({ from, to }) => rebase(path, to, from));
+    const after = moves
+      .filter(({ from }) => isWithin(path, from))
+      .map(({ from, to }) => rebase(path, from, to));
+    // One that is posted has moved the name here already: as long as the old one is there, that is the file.
+    return [...before, path, ...after];
   }
 
   /** The file is large: opens it on the bulk clients that it does not use yet. Never rejects. */
@@ -205,6 +218,9 @@ export class Lanes {
     const { node, home } = file;
     const { path } = node;
     if (path === null) return null;
+    const quiet = this.#remote.client.quiet(this.#remote.at(path));
+    if (quiet !== null) await quiet;
+    if (node.path !== path) return null;
     const renames = this.#renames;
     const pflags = (file.canRead ? SSH_FXF_READ : 0) | (file.canWrite ? SSH_FXF_WRITE : 0);
     const [opened, here] = await both(

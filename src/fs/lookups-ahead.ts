@@ -51,6 +51,8 @@ export class LookupsAhead {
   readonly #clock: Clock;
   readonly #negativeTtl: number;
   readonly #isOn: boolean;
+  /** Where changes are posted, a listing waits for those of its directory, and nobody shall wait for it. */
+  readonly #isPatient: boolean;
   readonly #asked = new LRUCache<Path, Asked>({ max: MAX_DIRECTORIES });
   #lastMiss: { readonly directory: Path; readonly name: ByteString; readonly at: number } | null = null;
   /** Names asked for ahead, and when. */
@@ -61,7 +63,7 @@ export class LookupsAhead {
     listings: Listings,
     walks: ListingAhead,
     clock: Clock,
-    { statTtl, dirTtl, negativeTtl }: FsOptions,
+    { statTtl, dirTtl, negativeTtl, posts }: FsOptions,
   ) {
     this.#names = names;
     this.#listings = listings;
@@ -69,6 +71,7 @@ export class LookupsAhead {
     this.#clock = clock;
     this.#negativeTtl = negativeTtl;
     this.#isOn = statTtl > 0 && dirTtl > 0;
+    this.#isPatient = !posts;
   }
 
   /** What the server says of `path`, of which nothing is known. */
@@ -78,7 +81,7 @@ export class LookupsAhead {
     const before = this.#lately(directory);
     this.#note(directory, { name: nameOf(path) });
     const listing = this.#listings.settled(directory);
-    if (listing !== null) {
+    if (listing !== null && this.#isPatient) {
       await listing;
       const known = this.#names.known(path);
       if (known !== undefined) return known.value;

@@ -5,8 +5,9 @@
 import type { ByteString } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
-import { isDirectory, isRegular } from '../base/mode.js';
+import { isDirectory, isRegular, S_IFDIR, S_IFLNK } from '../base/mode.js';
 import { isWithin, joinPath, type Path, rebase } from '../base/path.js';
+import type { Requests } from '../recovery/requests.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { HARDLINK, POSIX_RENAME } from '../sftp/constants.js';
 import type { LinkOperation, Operation, RenameOperation } from '../sftp/explain.js';
@@ -14,6 +15,8 @@ import type { Directory } from './directory.js';
 import type { Owner } from './giving.js';
 import type { DirectoryEntry, Ids, Listing, Lookup, OpenedDirectory, Stat } from './operations.js';
 import { changedThrough, missing, type Parts, statOf } from './parts.js';
+import type { Listener } from './posted.js';
+import { PostedNames } from './posted-names.js';
 import { both, isUnanswered } from './remote.js';
 
 const log = logger('names');
@@ -25,7 +28,7 @@ const LOGIN: Promise<null> = Promise.resolve(null);
 const MAY_LIST = 0o500;
 
 /** An open directory: the snapshot its reader walks through. */
-interface OpenDirectory {
+interface OpenDirectory extends Listener {
   /** Follows a rename; null once the directory was removed. */
   path: Path | null;
   snapshot: readonly DirectoryEntry[];
@@ -36,10 +39,12 @@ interface OpenDirectory {
 export class NameOperations {
   readonly #parts: Parts;
   readonly #directories = new Map<number, OpenDirectory>();
+  readonly #posts: PostedNames;
   #nextDirectory = 1;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#posts = new PostedNames(parts);
   }
 
   get openDirectories(): number {
@@ -58,9 +63,13 @@ export class NameOperations {
   async symlink(path: Path, target: ByteString, by?: Ids): Promise<Stat> {
     const { client } = this.#parts.remote;
     const at = this.#parts.remote.at(path);
+    const what: Operation = { op: 'symlink', path: at };
+    const made = await this.#posts.make(path, S_IFLNK | 0o777, target.length, what, (requests) =>
+      requests.symlink(at, target),
+    );
+    if (made !== null) return made;
     const owner = this.#parts.giving.ownerOfName(path, by);
     const request = client.symlink(at, target);
-    const what: Operation = { op: 'symlink', path: at };
     if (!this.#parts.remote.followsLinks) return this.#create(path, request, what, owner);
     return this.#createFollowed(path, request, what);
   }
@@ -71,9 +80,22 @@ export class NameOperations {
     const { client } = remote;
     const at = remote.at(path);
     const permissions = mode & 0o7777;
+    const what: Operation = { op: 'mkdir', path: at };
+    const made = await this.#posts.make(path, S_IFDIR | permissions, 4096, what, async (requests) => {
+      const [done, look] = await both(requests.mkdir(at, { permissions }), requests.lstat(at));
+      if (done.status === 'rejected') throw done.reason;
+      const { permissions: got = permissions } = look.status === 'fulfilled' ? look.value : {};
+      if ((got & 0o1777) !== (permissions & 0o1777)) {
+        await requests.setstat(at, { permissions: permissions | (got & 0o2000) });
+      }
+    });
+    if (made !== null) {
+      if ((permissions & MAY_LIST) === MAY_LIST) names.createdEmpty(path);
+      return made;
+    }
     const owner = this.#parts.giving.ownerOfName(path, by);
     const request = client.mkdir(at, { permissions });
-    const stat = await this.#create(path, request, { op: 'mkdir', path: at }, owner);
+    const stat = await this.#create(path, request, what, owner);
     if ((permissions & MAY_LIST) === MAY_LIST) names.createdEmpty(path);
     // A directory may inherit its parent's set-group-ID bit, which stays.
     if ((stat.attributes.mode & 0o1777) === (permissions & 0o1777)) return stat;
@@ -87,7 +109,7 @@ export class NameOperations {
     const { remote, names } = this.#parts;
     const at = remote.at(path);
     this.#parts.late.before(path);
-    await this.#change([path], remote.client.remove(at), { op: 'remove', path: at });
+    await this.#remove(path, { op: 'remove', path: at }, true, (requests) => requests.remove(at));
     changedThrough(this.#parts, path);
     this.#nameGone(path);
     names.removed(path, false);
@@ -96,21 +118,30 @@ export class NameOperations {
   async rmdir(path: Path): Promise<void> {
     const { remote, names } = this.#parts;
     const at = remote.at(path);
-    await this.#change([path], remote.client.rmdir(at), { op: 'rmdir', path: at });
+    const isEmpty = names.listed(path)?.snapshot().length === 0;
+    await this.#remove(path, { op: 'rmdir', path: at }, isEmpty, (requests) => requests.rmdir(at));
     names.removed(path, true);
     this.#moveDirectories(path, () => null);
   }
 
-  rename(from: Path, to: Path, { noReplace }: { readonly noReplace: boolean }): Promise<void> {
+  async rename(from: Path, to: Path, { noReplace }: { readonly noReplace: boolean }): Promise<void> {
     const { names, lanes, content } = this.#parts;
     const isFile = isRegular(names.known(from)?.value?.mode ?? 0);
-    return lanes
-      .whileRenaming(from, to, () => this.#rename(from, to, noReplace))
-      .finally(() => (isFile ? content.renewed(to) : content.doubt(to)));
+    try {
+      const source = await this.#posts.rename(from, to, noReplace);
+      if (source === null)
+        return await lanes.whileRenaming(from, to, () => this.#rename(from, to, noReplace));
+      this.#renamed(from, to, false);
+      names.made(to, source);
+    } finally {
+      // The name has another file now.
+      if (isFile) content.renewed(to);
+      else content.doubt(to);
+    }
   }
 
   async #rename(from: Path, to: Path, noReplace: boolean): Promise<void> {
-    const { remote, names, files, links } = this.#parts;
+    const { remote, names, links } = this.#parts;
     const { client } = remote;
     const isAtomic = !noReplace && client.has(POSIX_RENAME);
     const what: RenameOperation = {
@@ -131,7 +162,18 @@ export class NameOperations {
       if (noReplace || isAtomic || !isTaken) throw error;
       await this.#replace(what);
     }
-    const mayBeOne = links.areTwins(from, to) || (names.linkCount(from) > 1 && names.linkCount(to) > 1);
+    this.#renamed(
+      from,
+      to,
+      links.areTwins(from, to) || (names.linkCount(from) > 1 && names.linkCount(to) > 1),
+    );
+  }
+
+  /** The file, or the tree, has its new name; `mayBeOne`: both names may be one file, and then the old one stays. */
+  #renamed(from: Path, to: Path, mayBeOne: boolean): void {
+    const { names, files, links, posted } = this.#parts;
+    posted.proved(from, null);
+    posted.proved(to, null);
     changedThrough(this.#parts, to);
     if (!links.areTwins(from, to)) {
       this.#nameGone(to);
@@ -176,7 +218,12 @@ export class NameOperations {
     const snapshot = directory.snapshot();
     const handle = this.#nextDirectory;
     this.#nextDirectory += 1;
-    this.#directories.set(handle, { path, snapshot, isFresh: true });
+    this.#directories.set(handle, {
+      path,
+      snapshot,
+      isFresh: true,
+      heard: this.#parts.posted.listen(),
+    });
     return { handle, keepCache: this.#give(path, directory, snapshot) };
   }
 
@@ -198,9 +245,13 @@ export class NameOperations {
     this.#directories.delete(handle);
   }
 
-  /** Directory changes are on the server when they are answered; SFTP cannot force them to its disk. */
-  fsyncdir(handle: number): void {
-    this.#directory(handle);
+  /** Changes of names are then on the server; SFTP cannot force them to its disk. */
+  async fsyncdir(handle: number): Promise<void> {
+    const directory = this.#directory(handle);
+    const { posted } = this.#parts;
+    if (!posted.isOn) return;
+    await posted.settled();
+    posted.tell(directory);
   }
 
   #directory(handle: number): OpenDirectory {
@@ -249,7 +300,9 @@ export class NameOperations {
     if (made.status === 'rejected') throw await this.#notMade(path, made.reason, what);
     const answer = stat.status === 'fulfilled' ? stat.value : await this.#again(path);
     const given = giving.give(path, answer, await owner, (gift) => remote.client.lsetstat(at, gift));
-    return statOf(this.#parts, path, names.created(path, given, nlink), options.statTtl);
+    const attributes = names.created(path, given, nlink);
+    this.#parts.posted.proved(path, attributes);
+    return statOf(this.#parts, path, attributes, options.statTtl);
   }
 
   /**
@@ -282,6 +335,18 @@ export class NameOperations {
     const at = remote.at(path);
     names.forget(path);
     return remote.ask(remote.look(at), { op: 'lstat', path: at });
+  }
+
+  /** Removes a name; what nothing known `isSure` to stand in the way of may be posted. */
+  async #remove(
+    path: Path,
+    what: Operation,
+    isSure: boolean,
+    request: (requests: Requests) => Promise<void>,
+  ): Promise<void> {
+    if (isSure && (await this.#posts.remove(path, what, request))) return;
+    await this.#change([path], request(this.#parts.remote.client), what);
+    this.#parts.posted.proved(path, null);
   }
 
   /** A change of names; when it fails, nothing that was believed of them is believed any longer. */

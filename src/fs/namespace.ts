@@ -225,8 +225,16 @@ export class Namespace {
     this.#touch(path);
     this.symlinks.forget(path);
     this.#put(path, attributes);
-    this.outdated(parentOf(path));
+    this.#membersChanged(path);
     return attributes;
+  }
+
+  /** The same for one that the server has not confirmed. */
+  made(path: Path, attributes: Attributes): void {
+    this.#touch(path);
+    this.symlinks.forget(path);
+    this.#put(path, attributes);
+    this.#membersChanged(path);
   }
 
   /** A directory that we made holds nothing yet: that is a complete listing. */
@@ -242,7 +250,7 @@ export class Namespace {
     this.#touch(path);
     this.symlinks.forget(path);
     this.#put(path, null);
-    this.outdated(parentOf(path));
+    this.#membersChanged(path);
   }
 
   /** A rename of ours; `keepsOld`: both names may be one file, and then rename(2) leaves the old one. */
@@ -258,7 +266,7 @@ export class Namespace {
     this.#touch(to);
     if (attributes !== null) this.#put(to, attributes);
     else this.forget(to);
-    this.outdated(parentOf(to));
+    this.#membersChanged(to);
   }
 
   /** The file at `path` exists, and what is known of it no longer holds, since we changed it. */
@@ -288,6 +296,20 @@ export class Namespace {
   voidAnswers(path: Path): void {
     this.epochs.touch(path);
     this.#asking.delete(path);
+  }
+
+  /**
+   * The directory of `path` has changed. Where changes are posted, asking it would wait for them: then it is known all
+   * the same, with the time of this machine.
+   */
+  #membersChanged(path: Path): void {
+    const directory = parentOf(path);
+    const before = this.#options.posts ? this.#peek(directory) : undefined;
+    this.outdated(directory);
+    if (!before?.attributes) return;
+    const now = Math.floor(this.#clock.now() / 1000);
+    const attributes = { ...before.attributes, mtime: now, ctime: now };
+    this.#directories.peek(homeOf(directory))?.put({ ...before, attributes });
   }
 
   #outdate(path: Path): void {

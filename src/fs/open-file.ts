@@ -15,9 +15,10 @@ import type { Fetch } from './content.js';
 import type { Lane } from './lanes.js';
 import type { Attributes } from './operations.js';
 
-/** Data that could not be brought to the server, for a person to read. */
+/** Data, or another change, that could not be brought to the server, for a person to read. */
 export interface Unsent {
   readonly path: string;
+  /** 0 for a change of another kind, which `error` tells. */
   readonly bytes: number;
   readonly error: string;
 }
@@ -76,6 +77,18 @@ export class FileNode {
   writes = 0;
   /** Flushes under way, each of which will learn the attributes behind its last write. */
   settling = 0;
+  /**
+   * What programs are told of a file that was made here and is still open, or not confirmed; null for any other. The
+   * login owns it.
+   */
+  own: Attributes | null = null;
+  /** Are the times of `own` the server's, or those that a program has set since the last write? */
+  isOwnTimed = false;
+  /**
+   * Attributes that are set behind the data: how often, how many are not confirmed, how many of those not sent, and when
+   * all have ended.
+   */
+  readonly changes = { count: 0, underWay: 0, waiting: 0, ended: Promise.resolve() };
   readonly handles = new Set<OpenFile>();
   /** Written, not sent. */
   readonly buffer: WriteBuffer;
@@ -193,6 +206,8 @@ export class OpenFile {
   failure: FsError | null = null;
   /** Where the last write that was taken ended; null when one was refused since. */
   tookTo: number | null = null;
+  /** Failures of posted changes that it need not hear of (see posted.ts). */
+  heard = 0;
   /** Has anything been written through this handle since its last flush? */
   wrote = false;
 

@@ -17,6 +17,8 @@ import {
   O_RDONLY,
   O_TRUNC,
   O_WRONLY,
+  S_IFMT,
+  S_IFREG,
 } from '../base/mode.js';
 import { type Path, parentOf } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
@@ -28,6 +30,7 @@ import {
   SSH_FXF_TRUNC,
   SSH_FXF_WRITE,
 } from '../sftp/constants.js';
+import type { Creating } from './creating.js';
 import type { FilesAhead } from './files-ahead.js';
 import { toAttributes } from './identity.js';
 import { keeperOf } from './keeper.js';
@@ -51,6 +54,11 @@ function pflagsOf(flags: number): number {
   return read | write;
 }
 
+/** A file that is not there before. */
+function creationOf(flags: number): number {
+  return pflagsOf(flags) | SSH_FXF_CREAT | SSH_FXF_EXCL;
+}
+
 /** What was known of a file when its OPEN was sent. */
 interface Asked {
   readonly epoch: number;
@@ -71,10 +79,12 @@ interface Answer {
 export class Opening {
   readonly #parts: Parts;
   readonly #ahead: FilesAhead;
+  readonly #creating: Creating;
 
-  constructor(parts: Parts, ahead: FilesAhead) {
+  constructor(parts: Parts, ahead: FilesAhead, creating: Creating) {
     this.#parts = parts;
     this.#ahead = ahead;
+    this.#creating = creating;
   }
 
   async open(path: Path, flags: number): Promise<Opened> {
@@ -125,9 +135,15 @@ export class Opening {
 
   async create(path: Path, flags: number, mode: number, by?: Ids): Promise<Stat & Opened> {
     mustBeWritable(this.#parts.options);
+    const { posted } = this.#parts;
+    for (let room = posted.room(); room !== null; room = posted.room()) await room;
+    const permissions = mode & 0o7777;
+    const wanted = { path, flags, pflags: creationOf(flags), permissions };
+    const made = this.#creating.posted(wanted);
+    if (made !== null) return made;
     for (let tries = 1; ; tries += 1) {
       try {
-        return await this.#createNew(path, flags, mode & 0o7777, by);
+        return await this.#createNew(path, flags, permissions, by);
       } catch (error) {
         const isThere = error instanceof FsError && error.code === 'EEXIST';
         if (!isThere || (flags & O_EXCL) !== 0) throw error;
@@ -148,18 +164,23 @@ export class Opening {
     by: Ids | undefined,
   ): Promise<Stat & Opened> {
     const { names, files, lanes, links, giving, remote, options } = this.#parts;
-    const pflags = pflagsOf(flags) | SSH_FXF_CREAT | SSH_FXF_EXCL;
     const owner = giving.ownerOf(path, by);
-    const { handle, attributes } = await this.#request(path, pflags, { permissions }, undefined);
+    const { handle, attributes } = await this.#request(path, creationOf(flags), { permissions }, undefined);
     const given = giving.give(path, attributes, await owner, (gift) => remote.client.fsetstat(handle, gift));
-    const exact = await this.#withMode(handle, given, permissions);
+    const isExact = ((given.permissions ?? permissions) & 0o7777) === permissions;
+    const exact = { ...given, permissions: ((given.permissions ?? S_IFREG) & S_IFMT) | permissions };
     // The server had no such name, so whatever we knew by it is another file.
     if (files.openAt(path) !== undefined) this.#parts.freshness.replaced(path);
     files.nameGone(path, null);
     links.removed(path);
     const stat = statOf(this.#parts, path, names.created(path, exact), options.statTtl);
+    this.#parts.posted.proved(path, stat.attributes);
     const { id, file } = this.#add(path, handle, flags, exact.size ?? 0);
     file.isDirect = options.directIo;
+    file.node.own = stat.attributes;
+    file.node.isOwnTimed = true;
+    // The server's umask may have taken bits away that the program asked for.
+    if (!isExact) this.#parts.behind.send(file, { permissions });
     lanes.want();
     this.#parts.freshness.stamp(file.node, stat.attributes);
     return { ...stat, handle: id, keepCache: false, directIo: options.directIo, staleAttributes: false };
@@ -292,6 +313,7 @@ export class Opening {
     this.#parts.content.drop(node);
     node.mayBecome(0, request);
     node.size = 0;
+    this.#creating.changed(node);
   }
 
   /**
@@ -307,15 +329,6 @@ export class Opening {
       if (answer !== null) node.size = answer.size ?? 0;
     }
     throw error;
-  }
-
-  /** The server's umask may have taken bits away that the program asked for: they are set by hand. */
-  async #withMode(handle: SftpHandle, answer: SftpAttributes, wanted: number): Promise<SftpAttributes> {
-    const got = answer.permissions ?? wanted;
-    if ((got & 0o7777) === wanted) return answer;
-    const { client } = this.#parts.remote;
-    const [, after] = await both(client.fsetstat(handle, { permissions: wanted }), client.fstat(handle));
-    return after.status === 'fulfilled' ? after.value : answer;
   }
 
   async #statOf(path: Path, handle: number): Promise<Stat> {
@@ -339,6 +352,7 @@ export class Opening {
     const { client } = this.#parts.remote;
     const added = this.#parts.files.add(path, { client, handle }, flags, size);
     client.keep(handle, keeperOf(this.#parts, added.file));
+    added.file.heard = this.#parts.posted.listen();
     return added;
   }
 

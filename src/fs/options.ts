@@ -36,6 +36,8 @@ export interface FsOptions {
   readonly showsPermissions: boolean;
   /** Pages are kept across opens whatever happened to the file (kernel_cache). */
   readonly kernelCache: boolean;
+  /** Changes that are all but sure are answered before the server has confirmed them (durability=async). */
+  readonly posts: boolean;
   /** Each write waits for the server (sshfs_sync). */
   readonly syncWrites: boolean;
   /** READDIR requests one at a time (sync_readdir). */

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.js';
 import { FsError } from '../base/errno.js';
 import type { Path } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
+import type { AttributesBehind } from './attributes-behind.js';
 import type { Content } from './content.js';
 import type { FileTable } from './file-table.js';
 import type { Freshness } from './freshness.js';
@@ -17,6 +18,7 @@ import type { Namespace } from './namespace.js';
 import type { FileNode } from './open-file.js';
 import type { Attributes, KernelCache, Lookup, Stat } from './operations.js';
 import type { FsOptions } from './options.js';
+import type { Posted } from './posted.js';
 import type { Remote } from './remote.js';
 import type { WriteBehind } from './write-behind.js';
 
@@ -34,6 +36,8 @@ export interface Store {
   readonly content: Content;
   readonly writes: WriteBehind;
   readonly walks: ListingAhead;
+  readonly behind: AttributesBehind;
+  readonly posted: Posted;
   /** Takes a line for the log of the mount. */
   readonly report: (text: string) => void;
   kernel: KernelCache | null;
@@ -91,20 +95,26 @@ export function changedThrough(parts: Parts, path: Path | null): void {
   }
 }
 
-/**
- * Takes over what the server said of the file behind the last of our writes. `since`: the epoch of the question;
- * `hasChanged`: there was something to write.
- */
+export interface BehindWrites {
+  /** The epoch of the question. */
+  readonly since: number;
+  /** There was something to write until then. */
+  readonly wasDirty: boolean;
+  /** Or since the last flush. */
+  readonly hasChanged: boolean;
+}
+
+/** Takes over what the server said of the file behind the last of our writes. */
 export function adoptBehind(
   parts: Parts,
   node: FileNode,
   answer: SftpAttributes,
-  { since, hasChanged }: { readonly since: number; readonly hasChanged: boolean },
+  { since, wasDirty, hasChanged }: BehindWrites,
 ): Attributes {
   const { identity, names, freshness } = parts;
   const { path } = node;
   const attributes = toAttributes(identity, answer, path === null ? 0 : names.linkCount(path));
-  if (hasChanged) freshness.observeClock(attributes.mtime);
+  if (wasDirty) freshness.observeClock(attributes.mtime);
   freshness.stamp(node, attributes);
   if (path === null) return attributes;
   if (names.epochs.isCurrent(path, since)) names.changed(path, attributes);

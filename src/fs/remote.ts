@@ -4,6 +4,7 @@ import { FsError } from '../base/errno.js';
 import { isDirectory, S_IFDIR } from '../base/mode.js';
 import { type Path, ROOT } from '../base/path.js';
 import type { RecoveringClient } from '../recovery/client.js';
+import type { Requests } from '../recovery/requests.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { SftpClient } from '../sftp/client.js';
 import { ConnectionLostError } from '../sftp/errors.js';
@@ -48,17 +49,20 @@ export class Remote {
     if (!isDirectory(permissions ?? S_IFDIR)) throw new Error('the mounted directory is none any more');
   }
 
-  /** Turns whatever a request failed with into the errno that the program should see. */
-  async failure(error: unknown, what: Operation): Promise<FsError> {
-    return explain(this.client, error, what);
+  /**
+   * Turns whatever a request failed with into the errno that the program should see. What is posted asks by `requests`
+   * of its own, which do not wait for it.
+   */
+  async failure(error: unknown, what: Operation, requests: Requests = this.client): Promise<FsError> {
+    return explain(requests, error, what);
   }
 
   /** Awaits a request; its failure is thrown as the FsError that `what` calls for. */
-  async ask<T>(request: Promise<T>, what: Operation): Promise<T> {
+  async ask<T>(request: Promise<T>, what: Operation, requests?: Requests): Promise<T> {
     try {
       return await request;
     } catch (error) {
-      throw await this.failure(error, what);
+      throw await this.failure(error, what, requests);
     }
   }
 }

@@ -106,7 +106,7 @@ export class ServerCopy {
     const isAlone = node.writes === seen && !node.isDirty;
     node.writes += 1;
     if (after !== null && isAlone) {
-      adoptBehind(this.#parts, node, after, { since, hasChanged: true });
+      adoptBehind(this.#parts, node, after, { since, wasDirty: true, hasChanged: true });
     } else {
       node.size = Math.max(node.size, Math.min(after?.size ?? 0, to + sent));
       target.wrote = true;

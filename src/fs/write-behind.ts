@@ -242,7 +242,7 @@ export class WriteBehind {
         return null;
       } catch (error) {
         if (this.#lanes.isLost(file, lane)) return 'lost';
-        const failure = await this.#remote.failure(error, what);
+        const failure = await this.#remote.failure(error, what, this.#remote.client.posted);
         const isPlain = error instanceof SftpStatusError && error.code === SSH_FX_FAILURE;
         if (!isPlain || failure.code !== 'EIO') return failure;
         if (attempt === ATTEMPTS) return new FsError('EDQUOT', failure.message, { cause: failure });

@@ -7,15 +7,15 @@
 import type { ByteString } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { FsError } from '../base/errno.js';
-import { NO_ATTRIBUTES, type SftpAttributes, type SftpName } from '../sftp/attributes.js';
-import type { SftpClient, SftpHandle, StatVfs, UsersGroups } from '../sftp/client.js';
-import { SSH_FXF_EXCL } from '../sftp/constants.js';
-import type { ConnectionLostError, LossKind } from '../sftp/errors.js';
+import type { SftpAttributes } from '../sftp/attributes.js';
+import type { SftpClient, SftpHandle } from '../sftp/client.js';
+import { ConnectionLostError, type LossKind } from '../sftp/errors.js';
 import type { ServerLimits } from '../sftp/extensions.js';
 import { Call, type Request, type Waiting, type WaitingRoom } from './call.js';
-import { isCreated, isGone, isLinked, isMade, isRenamed, isTwin } from './doubt.js';
 import { Handles, type Keeper } from './handles.js';
+import { Order } from './order.js';
 import { verdict, type Weather } from './patience.js';
+import { Requests } from './requests.js';
 import type { Session } from './session.js';
 
 /** How often it is looked at who has waited too long, in milliseconds. */
@@ -40,10 +40,17 @@ interface Guest {
   fail(error: FsError): void;
 }
 
-export class RecoveringClient {
+export class RecoveringClient extends Requests {
   readonly #session: Session;
   readonly #settings: RecoveringClientSettings;
-  readonly #handles: Handles;
+  readonly #posts = new Order();
+  /** Requests of what is posted: nobody is kept waiting, so they wait as long as it takes, and not for one another. */
+  readonly posted: Requests;
+  /**
+   * Told what the server says of files before whoever asked for it is; a promise is waited for, null holds up nobody.
+   * It must not reject.
+   */
+  meet: ((found: readonly SftpAttributes[]) => Promise<void> | null) | null = null;
   readonly #room: WaitingRoom = { lost: (call, error) => this.#lost(call, error) };
   readonly #parked = new Set<Waiting>();
   readonly #guests = new Set<Guest>();
@@ -58,18 +65,20 @@ export class RecoveringClient {
   #lastLoss: ConnectionLostError | null = null;
   /** Rejects when a new session does not lead to what the mount is of: then it counts as a failed try. */
   vouch: (client: SftpClient) => Promise<unknown> = async () => undefined;
-  /**
-   * Told what the server says of files before whoever asked for it is; a promise is waited for, null holds up nobody.
-   * It must not reject.
-   */
-  meet: ((found: readonly SftpAttributes[]) => Promise<void> | null) | null = null;
 
   /** `first` is what `session` was made with. */
   constructor(session: Session, first: SftpClient, settings: RecoveringClientSettings) {
+    super(new Handles(settings.report));
     this.#session = session;
     this.#settings = settings;
     this.#latest = first;
-    this.#handles = new Handles(settings.report);
+    this.posted = new PostedRequests(this.handles, {
+      has: (extension) => this.has(extension),
+      limits: () => this.limits,
+      introduce: (found) => this.introduce(found),
+      carrier: () => session.client,
+      call: (request) => this.#call(request, true),
+    });
     session.listen({ prepare: (client) => this.#prepare(client), changed: () => this.#changed() });
   }
 
@@ -93,10 +102,6 @@ export class RecoveringClient {
   /** Of these, what waits for a session. */
   get parked(): number {
     return this.#parked.size;
-  }
-
-  get openHandles(): number {
-    return this.#handles.size;
   }
 
   /** The server is silent or gone: whatever needs it waits. */
@@ -127,195 +132,42 @@ export class RecoveringClient {
 
   /** `keeper` says from now on where the open file is and whether another one has taken its place. */
   keep(handle: SftpHandle, keeper: Keeper): void {
-    this.#handles.keep(handle, keeper);
-  }
-
-  async open(path: ByteString, pflags: number, attrs: SftpAttributes = NO_ATTRIBUTES): Promise<SftpHandle> {
-    const send = (client: SftpClient) => client.open(path, pflags, attrs);
-    const isExclusive = (pflags & SSH_FXF_EXCL) !== 0;
-    const doubt = (client: SftpClient) => isCreated(client, path, pflags, attrs);
-    return this.#handles.add(
-      await this.#call(isExclusive ? { send, doubt } : { send }),
-      'file',
-      path,
-      pflags,
-    );
+    this.handles.keep(handle, keeper);
   }
 
   /**
-   * A handle of a file that is there, by its attributes: the server is asked for it when a request needs it, as after
-   * a loss (see Keeper). What cannot be had then is ESTALE.
+   * Runs `work`, which changes what is called `paths` by requests of `posted`, behind what was posted about them, what
+   * lies above or below them before; requests that come later wait for it.
    */
-  openLater(path: ByteString, pflags: number): SftpHandle {
-    return this.#handles.add(null, 'file', path, pflags);
+  post<T>(paths: readonly ByteString[], work: (requests: Requests) => Promise<T>): Promise<T> {
+    return this.#posts.post(paths, () => work(this.posted));
   }
 
-  /** Has the handle opened, if that was left for later; the request is sent before the call returns. */
-  openNow(handle: SftpHandle): Promise<void> {
-    return this.#call({ send: (client) => this.#handles.with(client, handle, async () => undefined) });
+  /** Resolves when nothing about `path` is posted any more; null when nothing is. */
+  quiet(path: ByteString): Promise<void> | null {
+    return this.#posts.before([path]);
   }
 
-  async opendir(path: ByteString): Promise<SftpHandle> {
-    const real = await this.#call({ send: (client) => client.opendir(path) });
-    return this.#handles.add(real, 'directory', path, 0);
+  /** Resolves when all that is posted now has ended. */
+  settled(): Promise<void> {
+    return this.#posts.settled();
   }
 
-  /** What is not open on the server is closed. */
-  async close(handle: SftpHandle): Promise<void> {
-    const real = this.#handles.remove(handle);
-    const { client } = this.#session;
-    if (real !== null && client !== null) await client.close(real);
+  protected introduce(found: readonly SftpAttributes[]): Promise<void> | null {
+    return this.meet?.(found) ?? null;
   }
 
-  readInto(handle: SftpHandle, offset: number, targets: readonly Uint8Array[]): Promise<number> {
-    return this.#call({
-      send: (client) => this.#handles.with(client, handle, (real) => client.readInto(real, offset, targets)),
-    });
+  protected get carrier(): SftpClient | null {
+    return this.#session.client;
   }
 
-  /** Waits for a session as long as it takes: what was written is not given up while the mount lives. */
-  write(handle: SftpHandle, offset: number, data: Uint8Array): Promise<void> {
-    return this.#call(
-      {
-        send: (client) => this.#handles.changing(client, handle, (real) => client.write(real, offset, data)),
-      },
-      true,
-    );
+  protected call<T>(request: Request<T>, about: readonly ByteString[] = [], isPatient = false): Promise<T> {
+    const before = about.length === 0 ? null : this.#posts.before(about);
+    if (before === null) return this.#call(request, isPatient);
+    return this.patiently(before).then(() => this.#call(request, isPatient));
   }
 
-  lstat(path: ByteString): Promise<SftpAttributes> {
-    return this.#met(this.#call({ send: (client) => client.lstat(path) }));
-  }
-
-  stat(path: ByteString): Promise<SftpAttributes> {
-    return this.#met(this.#call({ send: (client) => client.stat(path) }));
-  }
-
-  fstat(handle: SftpHandle): Promise<SftpAttributes> {
-    return this.#met(
-      this.#call({ send: (client) => this.#handles.with(client, handle, (real) => client.fstat(real)) }),
-    );
-  }
-
-  setstat(path: ByteString, attrs: SftpAttributes): Promise<void> {
-    return this.#call({ send: (client) => client.setstat(path, attrs) });
-  }
-
-  fsetstat(handle: SftpHandle, attrs: SftpAttributes): Promise<void> {
-    return this.#call({
-      send: (client) => this.#handles.changing(client, handle, (real) => client.fsetstat(real, attrs)),
-    });
-  }
-
-  lsetstat(path: ByteString, attrs: SftpAttributes): Promise<void> {
-    return this.#call({ send: (client) => client.lsetstat(path, attrs) });
-  }
-
-  /** After a loss the directory is read from its beginning: names may come twice. */
-  async readdir(handle: SftpHandle): Promise<readonly SftpName[] | null> {
-    const page = await this.#call({
-      send: (client) => this.#handles.with(client, handle, (real) => client.readdir(real)),
-    });
-    if (page !== null) await this.meet?.(page.map(({ attributes }) => attributes));
-    return page;
-  }
-
-  realpath(path: ByteString): Promise<ByteString> {
-    return this.#call({ send: (client) => client.realpath(path) });
-  }
-
-  readlink(path: ByteString): Promise<ByteString> {
-    return this.#call({ send: (client) => client.readlink(path) });
-  }
-
-  statvfs(path: ByteString): Promise<StatVfs> {
-    return this.#call({ send: (client) => client.statvfs(path) });
-  }
-
-  usersGroupsById(uids: readonly number[], gids: readonly number[]): Promise<UsersGroups> {
-    return this.#call({ send: (client) => client.usersGroupsById(uids, gids) });
-  }
-
-  fsync(handle: SftpHandle): Promise<void> {
-    return this.#call({ send: (client) => this.#handles.with(client, handle, (real) => client.fsync(real)) });
-  }
-
-  copyData(
-    readHandle: SftpHandle,
-    readOffset: number,
-    length: number,
-    writeHandle: SftpHandle,
-    writeOffset: number,
-  ): Promise<void> {
-    return this.#call({
-      send: (client) =>
-        this.#handles.with(client, readHandle, (from) =>
-          this.#handles.changing(client, writeHandle, (to) =>
-            client.copyData(from, readOffset, length, to, writeOffset),
-          ),
-        ),
-    });
-  }
-
-  remove(path: ByteString): Promise<void> {
-    return this.#call({
-      send: (client) => client.remove(path),
-      doubt: (client) => isGone(client, path),
-    });
-  }
-
-  rmdir(path: ByteString): Promise<void> {
-    return this.#call({
-      send: (client) => client.rmdir(path),
-      doubt: (client) => isGone(client, path),
-    });
-  }
-
-  mkdir(path: ByteString, attrs: SftpAttributes = NO_ATTRIBUTES): Promise<void> {
-    return this.#call({
-      send: (client) => client.mkdir(path, attrs),
-      doubt: (client) => isMade(client, path),
-    });
-  }
-
-  symlink(linkPath: ByteString, targetPath: ByteString): Promise<void> {
-    return this.#call({
-      send: (client) => client.symlink(linkPath, targetPath),
-      doubt: (client) => isLinked(client, linkPath, targetPath),
-    });
-  }
-
-  rename(from: ByteString, to: ByteString): Promise<void> {
-    return this.#call({
-      send: (client) => client.rename(from, to),
-      doubt: (client) => isRenamed(client, from, to),
-    });
-  }
-
-  posixRename(from: ByteString, to: ByteString): Promise<void> {
-    return this.#call({
-      send: (client) => client.posixRename(from, to),
-      doubt: (client) => isRenamed(client, from, to),
-    });
-  }
-
-  hardlink(existing: ByteString, newPath: ByteString): Promise<void> {
-    return this.#call({
-      send: (client) => client.hardlink(existing, newPath),
-      doubt: (client) => isTwin(client, existing, newPath),
-    });
-  }
-
-  #met(question: Promise<SftpAttributes>): Promise<SftpAttributes> {
-    const { meet } = this;
-    if (meet === null) return question;
-    return question.then(async (answer) => {
-      await meet([answer]);
-      return answer;
-    });
-  }
-
-  #call<T>(request: Request<T>, isPatient = false): Promise<T> {
+  #call<T>(request: Request<T>, isPatient: boolean): Promise<T> {
     if (this.#isClosed) return Promise.reject(ended());
     return new Promise((resolve, reject) => {
       this.#order += 1;
@@ -358,7 +210,7 @@ export class RecoveringClient {
       throw new Error('the server takes smaller requests than before: mount again');
     }
     await this.vouch(client);
-    await this.#handles.reopen(client);
+    await this.handles.reopen(client);
   }
 
   #changed(): void {
@@ -367,6 +219,8 @@ export class RecoveringClient {
       this.#latest = client;
       this.#resume(client);
     }
+    // Whoever waits for a handle that is being made waits for the next session like everybody else.
+    if (client === null) this.handles.interrupted(new ConnectionLostError('the connection was lost'));
     const { isDown } = this;
     if (isDown !== this.#wasDown) this.onWeather(isDown);
     this.#wasDown = isDown;
@@ -415,6 +269,43 @@ export class RecoveringClient {
   /** Why somebody must wait no longer who came when the server had been gone for so long; null while they may. */
   #verdict(downtime: number): FsError | null {
     return verdict(this.#weather, this.#settings.timeout, this.#session.downtime - downtime);
+  }
+}
+
+interface Post {
+  has(extension: string): boolean;
+  limits(): ServerLimits;
+  introduce(found: readonly SftpAttributes[]): Promise<void> | null;
+  carrier(): SftpClient | null;
+  call<T>(request: Request<T>): Promise<T>;
+}
+
+class PostedRequests extends Requests {
+  readonly #post: Post;
+
+  constructor(handles: Handles, post: Post) {
+    super(handles);
+    this.#post = post;
+  }
+
+  has(extension: string): boolean {
+    return this.#post.has(extension);
+  }
+
+  get limits(): ServerLimits {
+    return this.#post.limits();
+  }
+
+  protected introduce(found: readonly SftpAttributes[]): Promise<void> | null {
+    return this.#post.introduce(found);
+  }
+
+  protected get carrier(): SftpClient | null {
+    return this.#post.carrier();
+  }
+
+  protected call<T>(request: Request<T>): Promise<T> {
+    return this.#post.call(request);
   }
 }
 

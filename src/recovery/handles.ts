@@ -5,7 +5,8 @@
  * opened again is stale for good.
  *
  * A handle may also be given before the server is asked: it is opened, in just that way, when the first request
- * needs it. Requests that come meanwhile go out in the order of the calls.
+ * needs it; or it is promised while its file is being made. Requests that come meanwhile go out in the order of the
+ * calls.
  */
 import { ascii, type ByteString, decodeText } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
@@ -49,6 +50,10 @@ interface Held {
   stale: string | null;
   /** Requests for which it is being opened. */
   waiting: Waiting[] | null;
+  /** It is being made by somebody who will fulfil the promise. */
+  isPromised: boolean;
+  /** Why that did not work. */
+  refusal: FsError | null;
 }
 
 interface Waiting {
@@ -112,8 +117,54 @@ export class Handles {
     const handle = `handle ${this.#next}` as SftpHandle;
     this.#next += 1;
     const keeper: Keeper = { paths: () => [path], changing: () => undefined, isSame: () => true };
-    this.#held.set(handle, { real, kind, pflags, keeper, stale: null, waiting: null });
+    const none = { stale: null, waiting: null, isPromised: false, refusal: null };
+    this.#held.set(handle, { real, kind, pflags, keeper, ...none });
     return handle;
+  }
+
+  /** One for a file that is being made: requests wait until the promise is fulfilled, and fail if it is refused. */
+  promise(path: ByteString, pflags: number): SftpHandle {
+    const handle = this.add(null, 'file', path, pflags);
+    const held = this.#held.get(handle);
+    if (held !== undefined) Object.assign(held, { isPromised: true, waiting: [] });
+    return handle;
+  }
+
+  /**
+   * The promised handle stands for what `made` stood for, which is no handle any more. False when it was closed
+   * meanwhile: then `made` is to be closed as well.
+   */
+  fulfil(handle: SftpHandle, made: SftpHandle): boolean {
+    const held = this.#held.get(handle);
+    const { real = null, stale = null } = this.#held.get(made) ?? {};
+    if (held === undefined || !held.isPromised) return false;
+    this.#held.delete(made);
+    const waiting = held.waiting ?? [];
+    Object.assign(held, { real, stale, isPromised: false, waiting: null });
+    for (const { go, fail } of waiting) {
+      if (real === null || stale !== null) fail(new FsError('ESTALE', stale ?? 'not opened'));
+      else go(real);
+    }
+    return true;
+  }
+
+  /** There is no such file: so hear all who want it. */
+  refuse(handle: SftpHandle, refusal: FsError): void {
+    const held = this.#held.get(handle);
+    if (held === undefined) return;
+    const waiting = held.waiting ?? [];
+    Object.assign(held, { refusal, isPromised: false, waiting: null });
+    for (const { fail } of waiting) fail(refusal);
+  }
+
+  /** The session was lost: those who wait for a promised handle wait for the next one. */
+  interrupted(loss: ConnectionLostError): void {
+    for (const held of this.#held.values()) {
+      if (!held.isPromised) continue;
+      const waiting = held.waiting ?? [];
+      held.waiting = [];
+      for (const { fail } of waiting) fail(loss);
+    }
   }
 
   /** From now on `keeper` says where the file is and whether it is the same. */
@@ -129,6 +180,7 @@ export class Handles {
   with<T>(client: SftpClient, handle: SftpHandle, send: (real: SftpHandle) => Promise<T>): Promise<T> {
     const held = this.#held.get(handle);
     if (held === undefined) return Promise.reject(new FsError('EBADF', 'a handle that was closed'));
+    if (held.refusal !== null) return Promise.reject(held.refusal);
     if (held.stale !== null) return Promise.reject(new FsError('ESTALE', held.stale));
     if (held.real !== null && held.waiting === null) return send(held.real);
     return new Promise((resolve, reject) => {

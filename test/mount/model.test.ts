@@ -3,11 +3,17 @@
  * same trees, and in the end the same tree on the server's disk. A failure prints its seed and the smallest
  * program that shows it; REMORA_MODEL_SEED runs a seed again.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ALL_BACKENDS, type Backend, closeBackend, EXTREME_BACKENDS } from '../support/backends.js';
+import {
+  ALL_BACKENDS,
+  ASYNC_BACKENDS,
+  type Backend,
+  closeBackend,
+  EXTREME_BACKENDS,
+} from '../support/backends.js';
 import { picture, program, Side, type Step } from '../support/model.js';
 
 /** Milliseconds of random programs for each backend. */
@@ -18,6 +24,7 @@ const STRIDE = 3;
 const MOUNTS = [
   ...ALL_BACKENDS.filter(({ name }) => ['OpenSSH', 'the embedded server'].includes(name)),
   ...EXTREME_BACKENDS,
+  ...ASYNC_BACKENDS,
 ];
 
 describe.each(MOUNTS)('reference model on $name', (kind) => {
@@ -67,6 +74,9 @@ describe.each(MOUNTS)('reference model on $name', (kind) => {
     }
     const expected = await picture(roots.plain);
     expect(await picture(roots.mount), 'the tree after all handles are closed').toEqual(expected);
+    // Where changes are posted, this waits for all of them.
+    const root = await open(roots.mount);
+    await root.sync().finally(() => root.close());
     expect(await picture(roots.disk), 'the tree on the disk of the server').toEqual(expected);
     await rm(roots.mount, { recursive: true });
     await rm(roots.plain, { recursive: true });

@@ -136,6 +136,12 @@ export const EXTREME_BACKENDS: readonly BackendKind[] = [
   openssh(false, ' with the widest caches', WIDEST),
 ];
 
+/** Mounts that answer before the server has confirmed. */
+export const ASYNC_BACKENDS: readonly BackendKind[] = [
+  embedded(' with durability=async', ['durability=async']),
+  openssh(false, ' with durability=async', ['durability=async']),
+];
+
 /** The mounts of a real sshd. */
 export const OPENSSH_BACKENDS: readonly BackendKind[] = isRoot
   ? [openssh(false), openssh(true)]

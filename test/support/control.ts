@@ -29,6 +29,8 @@ export const STATUS = {
     queued: 0,
     dirtyBytes: 0,
     dirtyAge: null,
+    posted: 0,
+    postedFailed: 0,
     cachedBytes: 0,
     cacheLimit: 128 * 1024 * 1024,
     lentBytes: 0,

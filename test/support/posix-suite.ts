@@ -31,6 +31,20 @@ export const MOUNT_DEVIATIONS: Readonly<Record<string, Deviation>> = {
   },
 };
 
+const LATE: Deviation = {
+  error: /./,
+  reason: 'the disk of the server is looked at before the server was told, and without an fsync',
+  mayPass: true,
+};
+
+/** Where a mount with `durability=async` is what its name says. All that programs see of the mount itself is the same. */
+export const ASYNC_DEVIATIONS: Readonly<Record<string, Deviation>> = {
+  'close: what was written is on the disk when it returns': LATE,
+  'chmod: is on the disk at once': LATE,
+  'behind: names made, moved and removed here are so there': LATE,
+  'behind: append here goes behind what was appended there': LATE,
+};
+
 /** What moreover cannot be had through fuse-native and libfuse 2.9: see native-notes/fuse-native-libfuse2.md. */
 export const LIBFUSE_DEVIATIONS: Readonly<Record<string, Deviation>> = {
   'utimes: only the access time, now': {

@@ -171,6 +171,13 @@ export const CACHING = {
     fallback: 32 * MIB,
     help: 'Most that may be written and not yet acknowledged by the server.',
   }),
+  durability: choice({
+    group: 'Caching',
+    names: ['durability'],
+    choices: ['close', 'async'],
+    fallback: 'close',
+    help: 'What an answer means: `close`, that the server has done it; `async`, that it will, like the async export of NFS (docs/SEMANTICS.md says what may be lost).',
+  }),
   maxRead: size({
     group: 'Caching',
     names: ['max_read'],

@@ -1,6 +1,7 @@
 /** Handles that are opened on the server when a request needs them, on a client that notes what it is asked. */
 import { describe, expect, it } from 'vitest';
 import { ascii } from '../../../src/base/bytes.js';
+import { FsError } from '../../../src/base/errno.js';
 import { Handles } from '../../../src/recovery/handles.js';
 import type { SftpClient, SftpHandle } from '../../../src/sftp/client.js';
 import { SSH_FX_NO_SUCH_FILE, SSH_FXF_READ } from '../../../src/sftp/constants.js';
@@ -78,5 +79,59 @@ describe('a handle that is opened later', () => {
     expect(asked).toEqual(['open /f']);
     expect(await use('a')).toBe('a');
     expect(asked).toEqual(['open /f', 'open /f', 'fstat', 'a real']);
+  });
+});
+
+describe('a promised handle', () => {
+  function promised() {
+    const { handles, client } = setUp();
+    const handle = handles.promise(PATH, SSH_FXF_READ);
+    const asked: string[] = [];
+    const use = (what: string) =>
+      handles.with(client, handle, async (real) => {
+        asked.push(`${what} ${real}`);
+        return what;
+      });
+    const made = () => handles.add(REAL, 'file', PATH, SSH_FXF_READ);
+    return { handles, handle, asked, use, made };
+  }
+
+  it('keeps what is done with it, in its order, until it is fulfilled', async () => {
+    const { handles, handle, asked, use, made } = promised();
+    const all = Promise.all([use('a'), use('b')]);
+    expect(asked).toEqual([]);
+    expect(handles.fulfil(handle, made())).toBe(true);
+    await all;
+    await use('c');
+    expect(asked).toEqual(['a real', 'b real', 'c real']);
+    expect(handles.remove(handle)).toBe(REAL);
+    expect(handles.size).toBe(0);
+  });
+
+  it('fails all that is done with it when there is no such file', async () => {
+    const { handles, handle, use } = promised();
+    const before = use('a');
+    const refusal = new FsError('EACCES', 'no');
+    handles.refuse(handle, refusal);
+    await expect(before).rejects.toBe(refusal);
+    await expect(use('b')).rejects.toBe(refusal);
+  });
+
+  it('is nobody’s when it was closed meanwhile', () => {
+    const { handles, handle, made } = promised();
+    handles.remove(handle);
+    expect(handles.fulfil(handle, made())).toBe(false);
+  });
+
+  it('lets those who wait hear of a lost session, and goes on', async () => {
+    const { handles, handle, asked, use, made } = promised();
+    const lost = new ConnectionLostError('lost');
+    const before = use('a');
+    handles.interrupted(lost);
+    await expect(before).rejects.toBe(lost);
+    const again = use('a');
+    handles.fulfil(handle, made());
+    await again;
+    expect(asked).toEqual(['a real']);
   });
 });
