@@ -32,6 +32,12 @@ export class Lifetimes {
     );
   }
 
+  /** Is the name in the directory `home` known as if it had been asked for within so many milliseconds? */
+  isFresh(home: Path, name: Name, age: number): boolean {
+    if (this.#clock.monotonic() - name.at < age) return true;
+    return this.#vouching.isProvedWithin(age) && this.#vouched(home, name) > 0;
+  }
+
   /** Of the listing of a directory. */
   ofListing(path: Path, { listedAt }: Directory): number {
     return this.#longer(listedAt, this.#options.dirTtl, (at) => this.#vouching.left(path, at));

@@ -172,10 +172,10 @@ export class Namespace {
     return attributes;
   }
 
-  /** Was the server asked for what is known of `path` within so many milliseconds? */
+  /** Was the server asked for what is known of `path` within so many milliseconds, or is it watched? */
   isFresh(path: Path, age: number): boolean {
     const known = this.#peek(path);
-    return known?.attributes !== undefined && this.#clock.monotonic() - known.at < age;
+    return known?.attributes !== undefined && this.#lifetimes.isFresh(homeOf(path), known, age);
   }
 
   /**

@@ -92,6 +92,11 @@ export class Vouching {
     return this.#provedAt + this.#lifetime > this.#clock.monotonic();
   }
 
+  /** Was the watch alive no longer than `age` milliseconds ago? */
+  isProvedWithin(age: number): boolean {
+    return this.#clock.monotonic() - this.#provedAt < age;
+  }
+
   /** We have changed `path` ourselves. */
   changedByUs(path: Path): void {
     this.#own.set(path, this.#clock.monotonic());

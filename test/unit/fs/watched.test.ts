@@ -127,6 +127,21 @@ describe('what a watch vouches for', () => {
     expect(await watched.asked(() => watched.size('f'))).toEqual(['lstat']);
   });
 
+  it('is opened without a question as long as the watch was heard of lately', async () => {
+    const watched = await Watched.open();
+    const { fs, clock } = watched.direct;
+    const read = async () => {
+      const { handle } = await fs.open(path('f'), O_RDONLY);
+      expect((await readAll(fs, handle)).toString()).toBe('content');
+      await fs.release(handle);
+    };
+    await read();
+    watched.pass(MINUTE);
+    expect(await watched.asked(read)).toEqual([]);
+    clock.advance(4 * SECOND);
+    expect(await watched.asked(read)).toContain('open');
+  });
+
   it('is old at once when the watch is lost', async () => {
     const watched = await Watched.open();
     watched.pass(MINUTE);
