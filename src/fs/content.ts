@@ -18,11 +18,12 @@ import type { CachedFile } from '../cache/disk/entry.js';
 import { LinkEstimate } from '../cache/link.js';
 import type { Piece } from '../cache/pool.js';
 import { planReadAhead } from '../cache/read-ahead.js';
-import { type Extent, overlay } from '../cache/write-buffer.js';
+import type { Extent } from '../cache/write-buffer.js';
 import type { Lane, Lanes } from './lanes.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { Attributes, ReadResult } from './operations.js';
 import type { FsOptions } from './options.js';
+import { merged, slices, stretch } from './pieces.js';
 import { isUnanswered, type Remote } from './remote.js';
 
 const log = logger('read');
@@ -90,7 +91,7 @@ export class Content {
       if (!wasDirty && !node.isDirty) return { parts: slices(blocks, offset, length), release };
       // A file that is still to grow on the server is shorter there than what it holds: zeros fill the rest.
       const after = this.#unsent(node, offset, length);
-      const result = merged(node, blocks, offset, end, [...before, ...after]);
+      const result = merged(node.size, blocks, offset, end, [...before, ...after]);
       for (const { piece } of after) piece.release();
       release();
       return { parts: [result], release: NOTHING.release };
@@ -394,52 +395,4 @@ export class Content {
     for (const { piece } of extents) piece.retain();
     return extents;
   }
-}
-
-/** The `length` bytes of `targets` behind their first `filled` ones. */
-function stretch(targets: readonly Buffer[], filled: number, length: number): readonly Buffer[] {
-  const parts: Buffer[] = [];
-  let from = filled;
-  let to = filled + length;
-  for (const target of targets) {
-    if (from < target.length && to > 0) {
-      parts.push(from <= 0 && to >= target.length ? target : target.subarray(Math.max(0, from), to));
-    }
-    from -= target.length;
-    to -= target.length;
-  }
-  return parts;
-}
-
-/** The part of consecutive blocks that starts at file offset `offset`, ending where a block is short. */
-function slices(blocks: readonly Piece[], offset: number, length: number): Buffer[] {
-  const out: Buffer[] = [];
-  let skip = offset % BLOCK_SIZE;
-  let left = length;
-  for (const block of blocks) {
-    const to = Math.min(block.length, skip + left);
-    if (to > skip) out.push(skip === 0 && to === BLOCK_SIZE ? block.memory : block.memory.subarray(skip, to));
-    left -= Math.max(0, to - skip);
-    if (left === 0 || block.length < BLOCK_SIZE) break;
-    skip = 0;
-  }
-  return out;
-}
-
-/** The range in one buffer: the server's bytes, zeros for what we extended, our writes on top. */
-function merged(
-  node: FileNode,
-  blocks: readonly Piece[],
-  offset: number,
-  end: number,
-  writes: readonly Extent[],
-): Buffer {
-  const result = Buffer.alloc(Math.max(0, Math.min(end, node.size) - offset));
-  let at = 0;
-  for (const piece of slices(blocks, offset, result.length)) {
-    result.set(piece, at);
-    at += piece.length;
-  }
-  overlay(result, offset, writes);
-  return result;
 }
