@@ -60,7 +60,7 @@ export class AttributeOperations {
     if (file?.node.isDirty || file?.node.changes.underWay) {
       const [settled, named] = await Promise.all([
         this.#open.settle(file),
-        path === null || target.handle !== null ? null : names.ask(path),
+        path === null || target.handle !== null ? null : names.answers.ask(path),
       ]);
       if (path !== null && named !== null) await this.#parts.freshness.reconcile(path, named);
       const isNamed = path === null || file.node.path !== null;

@@ -88,7 +88,7 @@ export class Elsewhere {
 
   /** `callback` is called when a directory has been listed that was not held before. */
   set onListed(callback: () => void) {
-    this.#parts.names.onListed = callback;
+    this.#parts.names.answers.onListed = callback;
   }
 
   /** `callback` is told of directories that need not, or cannot, be watched any more as what they were. */
@@ -145,7 +145,7 @@ export class Elsewhere {
     if (verdict === 'echo') return;
     if (ofName) this.#changedItself(directory);
     // A name that was made or given anew may be another file's that looks the same.
-    if (verdict === 'same' && !ofName) names.voidAnswers(path);
+    if (verdict === 'same' && !ofName) names.answers.voidAbout(path);
     else if (wasThere) names.changedElsewhere(path);
     else names.appeared(path);
     if (node !== undefined && !isOwn && (ofContent || (ofName && node.handles.size === 0))) {
@@ -188,7 +188,7 @@ export class Elsewhere {
     const { names, listings, clock } = this.#parts;
     try {
       const before = this.#polled.get(directory);
-      const now = (await names.ask(directory))?.mtime;
+      const now = (await names.answers.ask(directory))?.mtime;
       const listedAt = names.held(directory)?.listedAt ?? null;
       if (now === undefined || listedAt === null) return;
       this.#polled.set(directory, now);
@@ -207,7 +207,7 @@ export class Elsewhere {
     this.#asking += 1;
     try {
       const { names, files, freshness, kernel } = this.#parts;
-      const attributes = await names.ask(path);
+      const attributes = await names.answers.ask(path);
       const node = files.openAt(path);
       if (attributes === null || node === undefined) return;
       const { version } = node;

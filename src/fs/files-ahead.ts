@@ -216,7 +216,7 @@ export class FilesAhead {
     // Where each open asks by itself, there is nothing to ask ahead.
     if (isHere && (options.openTtl === 0 || names.isFresh(path, options.openTtl / 2))) return false;
     const size = isHere ? 0 : known.size;
-    const work = isHere ? names.ask(path) : this.#bring(path, known);
+    const work = isHere ? names.answers.ask(path) : this.#bring(path, known);
     const memory = Math.ceil(size / BLOCK_SIZE) * BLOCK_SIZE;
     const ended = () => {
       ahead.isDone = true;
@@ -246,7 +246,7 @@ export class FilesAhead {
       return this.#read(path, known, files.peek(path));
     }
     // What is known of it is asked anew in time for the open.
-    if (!names.isFresh(path, options.openTtl / 2)) await names.ask(path);
+    if (!names.isFresh(path, options.openTtl / 2)) await names.answers.ask(path);
   }
 
   /** From this machine's disk, if it was read by this login as its name is known to be now: the server is not asked. */
@@ -284,7 +284,7 @@ export class FilesAhead {
         node?.version !== version ||
         (node !== undefined && (node.isDirty || node.handles.size > 0));
       if (isCrossed || !names.epochs.isCurrent(path, since)) throw new Error('the file changed meanwhile');
-      if (!names.confirm(path, told, since, askedAt)) {
+      if (!names.answers.confirm(path, told, since, askedAt)) {
         names.outdated(path);
         throw new Error('the file is not what its name is known to be');
       }

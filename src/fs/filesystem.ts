@@ -171,7 +171,7 @@ export class FileSystem implements Operations {
       walks.listed(path);
       this.#ahead.listed(path);
     };
-    names.onVanished = (path) => parts.freshness.vanished(path);
+    names.answers.onVanished = (path) => parts.freshness.vanished(path);
     // A server that has just started may lack the disk: then files only seem to be gone.
     if (options.checksRoot) client.vouch = (fresh) => remote.vouch(fresh);
     client.onWeather = (isDown) => (isDown ? writes.wake() : parts.freshness.resolveDoubts());
@@ -187,7 +187,7 @@ export class FileSystem implements Operations {
   /** From now on the kernel is told what it should forget. */
   attachKernel(kernel: KernelCache): void {
     this.#parts.kernel = kernel;
-    this.#parts.names.kernel = kernel;
+    this.#parts.names.answers.kernel = kernel;
   }
 
   /**

@@ -86,7 +86,7 @@ export class Freshness {
       this.replaced(path);
       return attributes;
     }
-    const truth = names.learn(path, answer, since);
+    const truth = names.answers.learn(path, answer, since);
     this.adopt(node, truth);
     return truth;
   }
@@ -115,7 +115,7 @@ export class Freshness {
   async recheck(paths: readonly Path[]): Promise<void> {
     const { names } = this.#store;
     for (const path of paths) names.forget(path);
-    const found = await Promise.allSettled(paths.map((path) => names.ask(path)));
+    const found = await Promise.allSettled(paths.map((path) => names.answers.ask(path)));
     paths.forEach((path, at) => {
       const answer = found[at];
       if (answer?.status === 'fulfilled' && answer.value === null) this.vanished(path);

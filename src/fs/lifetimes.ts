@@ -5,12 +5,10 @@
 import type { Clock } from '../base/clock.js';
 import { S_IFDIR } from '../base/mode.js';
 import { joinPath, type Path, ROOT } from '../base/path.js';
+import { ABOVE_ROOT } from './directories.js';
 import type { Directory, Name } from './directory.js';
 import type { FsOptions } from './options.js';
 import type { Vouching } from './vouching.js';
-
-/** The directory that holds the root's own name; no path leads there. */
-export const ABOVE_ROOT = '/' as Path;
 
 /** All times are in milliseconds; what is 0 or less is over. */
 export class Lifetimes {

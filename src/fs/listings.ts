@@ -160,7 +160,7 @@ export class Listings {
       this.#bytes -= bytes;
     }
     const provesAbsence = purpose.isWanted || purpose.provesAbsence;
-    const directory = this.#names.learnListing(path, names, since, askedAt, provesAbsence);
+    const directory = this.#names.answers.learnListing(path, names, since, askedAt, provesAbsence);
     this.onListed(path);
     return directory;
   }

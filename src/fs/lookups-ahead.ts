@@ -76,7 +76,7 @@ export class LookupsAhead {
 
   /** What the server says of `path`, of which nothing is known. */
   async ask(path: Path): Promise<Attributes | null> {
-    if (path === ROOT || !this.#isOn) return this.#names.ask(path);
+    if (path === ROOT || !this.#isOn) return this.#names.answers.ask(path);
     const directory = parentOf(path);
     const before = this.#lately(directory);
     this.#note(directory, { name: nameOf(path) });
@@ -87,7 +87,7 @@ export class LookupsAhead {
       if (known !== undefined) return known.value;
     }
     // Sent first: a listing takes two round trips.
-    const answer = this.#names.ask(path);
+    const answer = this.#names.answers.ask(path);
     const isSecond = before !== undefined && before.name !== nameOf(path) && !before.refused;
     if (listing === null && isSecond && this.#names.listed(directory) === undefined) {
       this.#list(directory, false);
@@ -128,7 +128,7 @@ export class LookupsAhead {
       const at = this.#probed.get(path) ?? Number.NEGATIVE_INFINITY;
       if (now - at <= PAUSE || this.#names.known(path) !== undefined) continue;
       this.#probed.set(path, now);
-      this.#names.ask(path).catch((error: unknown) => log('asking ahead: %s', error));
+      this.#names.answers.ask(path).catch((error: unknown) => log('asking ahead: %s', error));
     }
   }
 

@@ -222,7 +222,7 @@ export class Opening {
     const mode = stat.status === 'fulfilled' ? (stat.value.permissions ?? 0) : 0;
     const isOther = isDirectory(mode) || isSymlink(mode);
     const isKnown = isOther || opened.status === 'rejected';
-    if (stat.status === 'fulfilled' && isKnown) names.learn(path, stat.value, since);
+    if (stat.status === 'fulfilled' && isKnown) names.answers.learn(path, stat.value, since);
     if (opened.status === 'rejected') {
       if (stat.status === 'rejected') names.forget(path);
       const create = (pflags & SSH_FXF_CREAT) !== 0;
@@ -271,7 +271,7 @@ export class Opening {
       node.isAhead = false;
       freshness.stamp(node, attributes);
       if (file.canRead && node.path === path) node.readable = attributes;
-      names.learn(path, answer.attributes, asked.epoch);
+      names.answers.learn(path, answer.attributes, asked.epoch);
     }
     if ((flags & O_TRUNC) !== 0) {
       keepCache = false;
