@@ -7,6 +7,10 @@ export const S_IFBLK = 0o060000;
 export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
+/** What is made in a directory with this bit gets the directory's group, and a directory the bit itself. */
+export const S_ISGID = 0o2000;
+/** In a directory with this bit only a file's owner, and the directory's, may remove its name. */
+export const S_ISVTX = 0o1000;
 
 export const isDirectory = (mode: number): boolean => (mode & S_IFMT) === S_IFDIR;
 export const isRegular = (mode: number): boolean => (mode & S_IFMT) === S_IFREG;

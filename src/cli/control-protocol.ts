@@ -5,8 +5,8 @@
  */
 import type { Socket } from 'node:net';
 import type { Durations } from '../base/histogram.js';
-import type { FsStatus } from '../fs/filesystem.js';
 import type { OpenHandle, Unsent } from '../fs/open-file.js';
+import type { FsStatus } from '../fs/status.js';
 import type { SessionStats } from '../fuse/session.js';
 import type { CallStats, Failure } from '../fuse/tally.js';
 import type { LinkStatus } from '../recovery/session.js';

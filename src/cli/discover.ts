@@ -5,7 +5,7 @@
  */
 import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FsStatus } from '../fs/filesystem.js';
+import type { FsStatus } from '../fs/status.js';
 import { type FuseMount, findFuseMounts } from '../fuse/mount/mounts.js';
 import type { SessionStats } from '../fuse/session.js';
 import type { LinkStatus } from '../recovery/session.js';

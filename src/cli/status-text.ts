@@ -3,8 +3,8 @@
 import { printable } from '../base/printable.js';
 import type { DiskStatus } from '../cache/disk/disk-cache.js';
 import type { PrefetchStatus } from '../fs/files-ahead.js';
-import type { FsStatus } from '../fs/filesystem.js';
 import type { OpenHandle, Unsent } from '../fs/open-file.js';
+import type { FsStatus } from '../fs/status.js';
 import type { CallStats, Failure } from '../fuse/tally.js';
 import type { LinkStatus } from '../recovery/session.js';
 import type { TrafficStatus } from '../sftp/traffic.js';

@@ -7,7 +7,7 @@
 import { type FileHandle, lstat, open, readdir } from 'node:fs/promises';
 import { BLOCK_SIZE } from '../cache/blocks.js';
 import { spaceFor } from '../cache/disk/entry.js';
-import type { FsStatus } from '../fs/filesystem.js';
+import type { FsStatus } from '../fs/status.js';
 import { CommandError, type ExitName } from './exit.js';
 import { formatBytes, formatCount, formatDuration, formatRate } from './format.js';
 import { daemonAt, findPlaces } from './place.js';

@@ -7,7 +7,7 @@ import { type Clock, systemClock } from '../base/clock.js';
 import type { FsError } from '../base/errno.js';
 import type { Path } from '../base/path.js';
 import { BlockCache } from '../cache/blocks.js';
-import type { DiskCache, DiskStatus } from '../cache/disk/disk-cache.js';
+import type { DiskCache } from '../cache/disk/disk-cache.js';
 import type { RecoveringClient } from '../recovery/client.js';
 import { AttributeOperations } from './attribute-operations.js';
 import { AttributesBehind } from './attributes-behind.js';
@@ -18,7 +18,7 @@ import { Creating } from './creating.js';
 import { Elsewhere } from './elsewhere.js';
 import { FileOperations } from './file-operations.js';
 import { FileTable } from './file-table.js';
-import { FilesAhead, type PrefetchStatus } from './files-ahead.js';
+import { FilesAhead } from './files-ahead.js';
 import { Freshness } from './freshness.js';
 import { Giving } from './giving.js';
 import type { Identity } from './identity.js';
@@ -29,6 +29,7 @@ import { ListingAhead } from './listing-ahead.js';
 import { Listings } from './listings.js';
 import { NameOperations } from './name-operations.js';
 import { Namespace } from './namespace.js';
+import { OpenDirectories } from './open-directories.js';
 import { describeHandle, type FileNode, type OpenHandle, type Unsent, unsentOf } from './open-file.js';
 import { Opening } from './opening.js';
 import type { AttributeChanges, Ids, KernelCache, Operations, Target, WriteFlags } from './operations.js';
@@ -36,6 +37,7 @@ import type { FsOptions } from './options.js';
 import { mustBeWritable, type Parts, type Store } from './parts.js';
 import { Posted } from './posted.js';
 import { Remote } from './remote.js';
+import type { FsStatus } from './status.js';
 import { Vouching } from './vouching.js';
 import { WriteBehind } from './write-behind.js';
 
@@ -58,39 +60,7 @@ export interface FileSystemSettings {
 
 export type { OpenHandle, Unsent } from './open-file.js';
 
-/** Gauges of the moment; bytes and counts. */
-export interface FsStatus {
-  readonly openFiles: number;
-  readonly openDirectories: number;
-  /** Requests without their answer. */
-  readonly inFlight: number;
-  /** Requests that wait for the connection or for room on it; those for the connection are in flight, too. */
-  readonly queued: number;
-  readonly dirtyBytes: number;
-  /** Milliseconds since the oldest of them were written; null when there are none. */
-  readonly dirtyAge: number | null;
-  /** Changes that were answered before the server has confirmed them, and how many of those failed since mounting. */
-  readonly posted: number;
-  readonly postedFailed: number;
-  readonly cachedBytes: number;
-  /** Bound of the cached bytes; 0 for a mount that keeps no data. */
-  readonly cacheLimit: number;
-  /** Of the block cache, but not in it: being filled, lent to the driver, or about to be stored on disk. */
-  readonly lentBytes: number;
-  /** Blocks of files that a read found here, and that it had to wait for. */
-  readonly cacheHits: number;
-  readonly cacheMisses: number;
-  /** Null without `cache_dir`. */
-  readonly disk: DiskStatus | null;
-  /** Questions about a name that were answered from here, and that were not. */
-  readonly attributeHits: number;
-  readonly attributeMisses: number;
-  readonly cachedAttributes: number;
-  readonly cachedListings: number;
-  /** Small files read before a program opened them. */
-  readonly prefetch: PrefetchStatus;
-}
-
+/** Files that are named when a person is told what the server refused. */
 const MAX_UNTOLD = 1000;
 
 export class FileSystem implements Operations {
@@ -104,6 +74,7 @@ export class FileSystem implements Operations {
   readonly #ahead: FilesAhead;
   readonly #files: FileOperations;
   readonly #names: NameOperations;
+  readonly #directories: OpenDirectories;
   readonly #untold: Unsent[] = [];
 
   constructor(settings: FileSystemSettings) {
@@ -181,7 +152,8 @@ export class FileSystem implements Operations {
     this.#opening = new Opening(parts, this.#ahead, creating);
     this.#files = new FileOperations(parts, this.#opening, creating);
     this.#attributes = new AttributeOperations(parts, this.#files, creating);
-    this.#names = new NameOperations(parts);
+    this.#directories = new OpenDirectories(parts);
+    this.#names = new NameOperations(parts, this.#directories);
   }
 
   /** From now on the kernel is told what it should forget. */
@@ -222,7 +194,7 @@ export class FileSystem implements Operations {
     const { remote, files, lanes, writes, names, posted, options } = this.#parts;
     return {
       openFiles: files.openHandles,
-      openDirectories: this.#names.openDirectories,
+      openDirectories: this.#directories.size,
       inFlight: remote.client.inFlight + lanes.inFlight,
       queued: remote.client.parked + writes.queued,
       dirtyBytes: writes.dirtyBytes,
@@ -245,7 +217,7 @@ export class FileSystem implements Operations {
 
   /** What programs have open; files first. */
   handles(): readonly OpenHandle[] {
-    const directories = this.#names.openPaths().map((path): OpenHandle => {
+    const directories = this.#directories.paths().map((path): OpenHandle => {
       return { path: path === null ? null : decodeText(path), access: 'list', unsent: 0 };
     });
     return [...[...this.#parts.files.handles()].map(describeHandle), ...directories];
@@ -326,19 +298,19 @@ export class FileSystem implements Operations {
   }
 
   opendir(path: Path) {
-    return this.#names.opendir(path);
+    return this.#directories.opendir(path);
   }
 
   readdir(handle: number, restart: boolean) {
-    return this.#names.readdir(handle, restart);
+    return this.#directories.readdir(handle, restart);
   }
 
   async releasedir(handle: number) {
-    this.#names.releasedir(handle);
+    this.#directories.releasedir(handle);
   }
 
   fsyncdir(handle: number) {
-    return this.#names.fsyncdir(handle);
+    return this.#directories.fsyncdir(handle);
   }
 
   mknod(path: Path, mode: number, by?: Ids) {

@@ -10,7 +10,7 @@
  */
 import { decodeText } from '../base/bytes.js';
 import { logger } from '../base/log.js';
-import { isDirectory } from '../base/mode.js';
+import { isDirectory, S_ISGID } from '../base/mode.js';
 import { type Path, parentOf } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { LSETSTAT } from '../sftp/constants.js';
@@ -19,7 +19,6 @@ import type { Store } from './parts.js';
 
 const log = logger('files');
 
-const S_ISGID = 0o2000;
 /** Bits that a server takes from a file, not from a directory, which changes hands. */
 const S_ISUGID = 0o6000;
 

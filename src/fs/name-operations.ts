@@ -1,21 +1,20 @@
 /**
- * mkdir, unlink, rmdir, rename, link, symlink, readlink and directories. A change and the question what
- * came of it go out back to back, so that each costs one round trip.
+ * mkdir, unlink, rmdir, rename, link, symlink and readlink. A change and the question what came of it go out back to
+ * back, so that each costs one round trip.
  */
 import type { ByteString } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
 import { logger } from '../base/log.js';
-import { isDirectory, isRegular, S_IFDIR, S_IFLNK } from '../base/mode.js';
-import { isWithin, joinPath, type Path, rebase } from '../base/path.js';
+import { isDirectory, isRegular, S_IFDIR, S_IFLNK, S_ISGID } from '../base/mode.js';
+import { type Path, rebase } from '../base/path.js';
 import type { Requests } from '../recovery/requests.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { HARDLINK, POSIX_RENAME } from '../sftp/constants.js';
 import type { LinkOperation, Operation, RenameOperation } from '../sftp/explain.js';
-import type { Directory } from './directory.js';
 import type { Owner } from './giving.js';
-import type { DirectoryEntry, Ids, Listing, Lookup, OpenedDirectory, Stat } from './operations.js';
-import { changedThrough, missing, type Parts, statOf } from './parts.js';
-import type { Listener } from './posted.js';
+import type { OpenDirectories } from './open-directories.js';
+import type { Ids, Stat } from './operations.js';
+import { changedThrough, type Parts, statOf } from './parts.js';
 import { PostedNames } from './posted-names.js';
 import { both, isUnanswered } from './remote.js';
 
@@ -27,33 +26,26 @@ const LOGIN: Promise<null> = Promise.resolve(null);
 /** A directory's owner may read and search it. */
 const MAY_LIST = 0o500;
 
-/** An open directory: the snapshot its reader walks through. */
-interface OpenDirectory extends Listener {
-  /** Follows a rename; null once the directory was removed. */
-  path: Path | null;
-  snapshot: readonly DirectoryEntry[];
-  /** The snapshot taken at opendir serves the first read. */
-  isFresh: boolean;
+/** st_size of a new directory, in bytes, until the server has told it. */
+const NEW_DIRECTORY_SIZE = 4096;
+
+/**
+ * The mode bits that a new directory has to be given, since the server's umask took away some of those that were `wanted`;
+ * null if it `has` them all. It may have inherited its parent's set-group-ID bit, which stays.
+ */
+function correctedMode(wanted: number, has: number): number | null {
+  return (has & 0o1777) === (wanted & 0o1777) ? null : wanted | (has & S_ISGID);
 }
 
 export class NameOperations {
   readonly #parts: Parts;
-  readonly #directories = new Map<number, OpenDirectory>();
+  readonly #directories: OpenDirectories;
   readonly #posts: PostedNames;
-  #nextDirectory = 1;
 
-  constructor(parts: Parts) {
+  constructor(parts: Parts, directories: OpenDirectories) {
     this.#parts = parts;
+    this.#directories = directories;
     this.#posts = new PostedNames(parts);
-  }
-
-  get openDirectories(): number {
-    return this.#directories.size;
-  }
-
-  /** Paths of the directories that programs have open; null for one that was removed. */
-  openPaths(): readonly (Path | null)[] {
-    return [...this.#directories.values()].map(({ path }) => path);
   }
 
   readlink(path: Path): Promise<ByteString> {
@@ -81,14 +73,19 @@ export class NameOperations {
     const at = remote.at(path);
     const permissions = mode & 0o7777;
     const what: Operation = { op: 'mkdir', path: at };
-    const made = await this.#posts.make(path, S_IFDIR | permissions, 4096, what, async (requests) => {
-      const [done, look] = await both(requests.mkdir(at, { permissions }), requests.lstat(at));
-      if (done.status === 'rejected') throw done.reason;
-      const { permissions: got = permissions } = look.status === 'fulfilled' ? look.value : {};
-      if ((got & 0o1777) !== (permissions & 0o1777)) {
-        await requests.setstat(at, { permissions: permissions | (got & 0o2000) });
-      }
-    });
+    const made = await this.#posts.make(
+      path,
+      S_IFDIR | permissions,
+      NEW_DIRECTORY_SIZE,
+      what,
+      async (requests) => {
+        const [done, look] = await both(requests.mkdir(at, { permissions }), requests.lstat(at));
+        if (done.status === 'rejected') throw done.reason;
+        const { permissions: got = permissions } = look.status === 'fulfilled' ? look.value : {};
+        const wanted = correctedMode(permissions, got);
+        if (wanted !== null) await requests.setstat(at, { permissions: wanted });
+      },
+    );
     if (made !== null) {
       if ((permissions & MAY_LIST) === MAY_LIST) names.createdEmpty(path);
       return made;
@@ -97,9 +94,8 @@ export class NameOperations {
     const request = client.mkdir(at, { permissions });
     const stat = await this.#create(path, request, what, owner);
     if ((permissions & MAY_LIST) === MAY_LIST) names.createdEmpty(path);
-    // A directory may inherit its parent's set-group-ID bit, which stays.
-    if ((stat.attributes.mode & 0o1777) === (permissions & 0o1777)) return stat;
-    const wanted = permissions | (stat.attributes.mode & 0o2000);
+    const wanted = correctedMode(permissions, stat.attributes.mode);
+    if (wanted === null) return stat;
     const [, after] = await both(client.setstat(at, { permissions: wanted }), remote.look(at));
     if (after.status === 'rejected') return stat;
     return statOf(this.#parts, path, names.created(path, after.value), this.#parts.options.statTtl);
@@ -121,7 +117,7 @@ export class NameOperations {
     const isEmpty = names.listed(path)?.snapshot().length === 0;
     await this.#remove(path, { op: 'rmdir', path: at }, isEmpty, (requests) => requests.rmdir(at));
     names.removed(path, true);
-    this.#moveDirectories(path, () => null);
+    this.#directories.moved(path, () => null);
   }
 
   async rename(from: Path, to: Path, { noReplace }: { readonly noReplace: boolean }): Promise<void> {
@@ -179,8 +175,8 @@ export class NameOperations {
       this.#nameGone(to);
       files.renamed(from, to);
       links.renamed(from, to);
-      this.#moveDirectories(to, () => null);
-      this.#moveDirectories(from, (path) => rebase(path, from, to));
+      this.#directories.moved(to, () => null);
+      this.#directories.moved(from, (path) => rebase(path, from, to));
     }
     names.renamed(from, to, mayBeOne);
   }
@@ -208,82 +204,6 @@ export class NameOperations {
     names.setLinkCount(from, nlink);
     if (node?.isDirty || node?.writes !== before) names.outdated(to);
     return statOf(this.#parts, to, stat.attributes, options.statTtl);
-  }
-
-  /** Reads the directory at once, so that what forbids reading it is told by opendir(3). */
-  async opendir(path: Path): Promise<OpenedDirectory> {
-    const listing = this.#parts.listings.list(path);
-    this.#parts.walks.opened(path);
-    const directory = await listing;
-    const snapshot = directory.snapshot();
-    const handle = this.#nextDirectory;
-    this.#nextDirectory += 1;
-    this.#directories.set(handle, {
-      path,
-      snapshot,
-      isFresh: true,
-      heard: this.#parts.posted.listen(),
-    });
-    return { handle, keepCache: this.#give(path, directory, snapshot) };
-  }
-
-  async readdir(handle: number, restart: boolean): Promise<Listing> {
-    const open = this.#directory(handle);
-    if (restart && !open.isFresh) {
-      open.snapshot = open.path === null ? [] : (await this.#parts.listings.list(open.path)).snapshot();
-    }
-    open.isFresh = false;
-    const { path, snapshot } = open;
-    const directory = path === null ? undefined : this.#parts.names.held(path);
-    if (path === null || directory === undefined) return { entries: snapshot, describe: () => undefined };
-    // Pages of two snapshots may mix.
-    if (directory.given !== snapshot) directory.given = null;
-    return { entries: snapshot, describe: (entry) => this.#describe(path, directory, entry) };
-  }
-
-  releasedir(handle: number): void {
-    this.#directories.delete(handle);
-  }
-
-  /** Changes of names are then on the server; SFTP cannot force them to its disk. */
-  async fsyncdir(handle: number): Promise<void> {
-    const directory = this.#directory(handle);
-    const { posted } = this.#parts;
-    if (!posted.isOn) return;
-    await posted.settled();
-    posted.tell(directory);
-  }
-
-  #directory(handle: number): OpenDirectory {
-    const directory = this.#directories.get(handle);
-    if (directory === undefined) throw new FsError('EBADF', `no open directory ${handle}`);
-    return directory;
-  }
-
-  /**
-   * The kernel keeps the pages of a directory if they hold this very snapshot. It drops them by itself when a
-   * change goes through it; names that come and go on the server, it hears of here.
-   */
-  #give(path: Path, directory: Directory, snapshot: readonly DirectoryEntry[]): boolean {
-    const isHeld = directory.given === snapshot;
-    const held = this.#parts.names.held(path);
-    // A listing that crossed a change of ours is given, and not held.
-    if (held !== undefined) held.given = held === directory ? snapshot : null;
-    return isHeld;
-  }
-
-  /** What is known of an entry now: the snapshot is from opendir, and files change. */
-  #describe(path: Path, directory: Directory, { name }: DirectoryEntry): Lookup | undefined {
-    const { names, files } = this.#parts;
-    const known = names.knownIn(path, directory, name);
-    if (known === undefined) return undefined;
-    if (known.value === null) return missing(this.#parts, 0);
-    if (files.openHandles === 0) return statOf(this.#parts, null, known.value, known.ttl);
-    const child = joinPath(path, name);
-    const node = files.openAt(child);
-    // An open file that the listing does not show as we know it: asking will tell.
-    if (node !== undefined && (node.isDirty || !node.matches(known.value))) return undefined;
-    return statOf(this.#parts, child, known.value, known.ttl);
   }
 
   /** A request that makes the name `path`, with the LSTAT of what it made, which shall be `owner`'s. */
@@ -375,12 +295,6 @@ export class NameOperations {
     const removal = isTree ? client.rmdir(what.to) : client.remove(what.to);
     await remote.ask(removal, { op: isTree ? 'rmdir' : 'remove', path: what.to });
     await remote.ask(client.rename(what.from, what.to), what);
-  }
-
-  #moveDirectories(within: Path, move: (path: Path) => Path | null): void {
-    for (const directory of this.#directories.values()) {
-      if (directory.path !== null && isWithin(directory.path, within)) directory.path = move(directory.path);
-    }
   }
 
   #nameGone(path: Path): void {
