@@ -2,7 +2,7 @@
  * Paths inside a mount: byte strings relative to its root, parts joined by single slashes, no leading or
  * trailing slash; the root itself is the empty string.
  */
-import type { ByteString } from './bytes.js';
+import { ascii, type ByteString } from './bytes.js';
 
 export type Path = ByteString;
 
@@ -28,6 +28,17 @@ export function nameOf(path: Path): ByteString {
 /** True when `path` is `ancestor` or lies below it. */
 export function isWithin(path: Path, ancestor: Path): boolean {
   return ancestor === '' || path === ancestor || path.startsWith(`${ancestor}/`);
+}
+
+/** The same of absolute paths of a server, whose root is `/`. */
+export function isWithinAbsolute(path: ByteString, ancestor: ByteString): boolean {
+  return ancestor === '/' || isWithin(path, ancestor);
+}
+
+/** Where the path of a mount lies on the server, whose absolute directory `root` is mounted. */
+export function absolutePath(root: ByteString, path: Path): ByteString {
+  if (path === ROOT) return root;
+  return ascii(root === '/' ? `/${path}` : `${root}/${path}`);
 }
 
 /** A name that a directory may hold: not empty, not `.` or `..`, no slash and no NUL. */

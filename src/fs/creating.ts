@@ -14,9 +14,11 @@ import { keeperOf } from './keeper.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { Attributes, Opened, Stat } from './operations.js';
 import { type Parts, statOf } from './parts.js';
+import { newAttributes } from './posted.js';
 import { both } from './remote.js';
 import { looksSame } from './same-file.js';
 
+/** A file that a program makes: with its flags of open(2), those of SSH_FXP_OPEN, and mode bits up to 07777. */
 export interface NewFile {
   readonly path: Path;
   readonly flags: number;
@@ -38,9 +40,8 @@ export class Creating {
     if (!posted.isOn || identity.givesAway || names.known(path)?.value !== null) return null;
     const owner = posted.ownerAt(path);
     if (owner === null || files.openAt(path) !== undefined) return null;
-    const now = Math.floor(clock.now() / 1000);
     const mode = S_IFREG | (identity.umask === null ? permissions : 0o777 & ~identity.umask);
-    const told: Attributes = { mode, size: 0, ...owner, atime: now, mtime: now, ctime: now, nlink: 1 };
+    const told = newAttributes(mode, 0, owner, clock);
     const at = remote.at(path);
     const handle = remote.client.promise(at, pflags);
     files.nameGone(path, null);
@@ -87,9 +88,7 @@ export class Creating {
     const corrected = isExact ? null : requests.fsetstat(made, { permissions });
     if (!requests.fulfil(promised, made)) await requests.close(made);
     if (answer !== null && !isOther) this.#confirmed(file.node, answer);
-    if (corrected !== null) {
-      await remote.ask(corrected, { op: 'setstat', path: at }, requests);
-    }
+    if (corrected !== null) await remote.ask(corrected, { op: 'setstat', path: at }, requests);
   }
 
   /** What the server says of the new file; its owner may be another one than was taken for sure. */

@@ -23,6 +23,7 @@ const log = logger('watch');
 /** Names that are asked for at a time since somebody changed them; of the others it shows when they are wanted. */
 const MAX_ASKING = 64;
 
+/** Directories whose times are remembered from one look to the next. */
 const MAX_POLLED = 1024;
 
 /** What was found where something had changed. */

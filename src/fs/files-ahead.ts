@@ -50,6 +50,8 @@ const MAX_BYTES_IN_FLIGHT = 4 * 1024 * 1024;
 const SHARE = 1 / 4;
 /** Beyond its window a walk looks past so many files that need not be read for one that has to be. */
 const HORIZON = 16;
+/** Outcomes that are looked back on. */
+const MEMORY = 256;
 
 interface Walk {
   /** On which all steps so far may have been made, likeliest first. */
@@ -205,13 +207,10 @@ export class FilesAhead {
     const { names, files, content, options, clock, remote } = this.#parts;
     const known = names.known(path)?.value;
     if (!known || !isRegular(known.mode) || known.size === 0) return false;
-    if (
-      known.size > Math.min(MAX_SIZE, remote.client.limits.maxRead) ||
-      isRacy(known.mtime, clock.now() / 1000)
-    )
-      return false;
+    const most = Math.min(MAX_SIZE, remote.client.limits.maxRead);
+    if (known.size > most || isRacy(known.mtime, clock.now() / 1000)) return false;
     const node = files.peek(path);
-    if (node !== undefined && (node.handles.size > 0 || node.isDirty)) return false;
+    if (isInUse(node)) return false;
     const isHere = node?.matches(known) && !node.racy && node.isReadable(known) && content.holds(node);
     // Where each open asks by itself, there is nothing to ask ahead.
     if (isHere && (options.openTtl === 0 || names.isFresh(path, options.openTtl / 2))) return false;
@@ -251,13 +250,9 @@ export class FilesAhead {
 
   /** From this machine's disk, if it was read by this login as its name is known to be now: the server is not asked. */
   async #fromDisk(path: Path, known: Attributes): Promise<boolean> {
-    const { files, content, freshness } = this.#parts;
-    const target = files.closed(path, known.size);
-    if (!target.matches(known) || target.racy) {
-      content.drop(target);
-      target.isAhead = true;
-      freshness.stamp(target, known);
-    }
+    const { content, freshness } = this.#parts;
+    const { target, isNew } = this.#target(path, known);
+    if (isNew) freshness.stamp(target, known);
     if (!(await content.load(target, known))) return false;
     if (target.path === path) target.readable = known;
     return target.path === path;
@@ -279,27 +274,33 @@ export class FilesAhead {
       if (isHidden(identity, answer)) throw new Error('an owner without a number here');
       const told = toAttributes(identity, answer, names.linkCount(path));
       const now = files.peek(path);
-      const isCrossed =
-        now !== node ||
-        node?.version !== version ||
-        (node !== undefined && (node.isDirty || node.handles.size > 0));
-      if (isCrossed || !names.epochs.isCurrent(path, since)) throw new Error('the file changed meanwhile');
+      const isOther = now !== node || node?.version !== version;
+      if (isOther || isInUse(node) || !names.epochs.isCurrent(path, since))
+        throw new Error('the file changed meanwhile');
       if (!names.answers.confirm(path, told, since, askedAt)) {
         names.outdated(path);
         throw new Error('the file is not what its name is known to be');
       }
       if (length < told.size) throw new Error('less came than there is');
-      const target = files.closed(path, told.size);
-      if (!target.matches(told) || target.racy) {
-        content.drop(target);
-        target.isAhead = true;
-      }
+      const { target } = this.#target(path, told);
       freshness.stamp(target, told);
       target.readable = told;
       content.keep(target, blocks, told.size);
     } finally {
       for (const block of blocks) block.release();
     }
+  }
+
+  /** The closed file at `path`, for content that goes with these attributes; `isNew`: what was held went with others. */
+  #target(path: Path, attributes: Attributes): { readonly target: FileNode; readonly isNew: boolean } {
+    const { files, content } = this.#parts;
+    const target = files.closed(path, attributes.size);
+    const isNew = !target.matches(attributes) || target.racy;
+    if (isNew) {
+      content.drop(target);
+      target.isAhead = true;
+    }
+    return { target, isNew };
   }
 
   /** The one that has least to do. */
@@ -350,8 +351,10 @@ export class FilesAhead {
   readonly #entries: Entries = (directory, order) => this.#parts.names.entries(directory, order);
 }
 
-/** Outcomes that are looked back on. */
-const MEMORY = 256;
+/** Does a program have the file open, or is something of it unsent? */
+function isInUse(node: FileNode | undefined): boolean {
+  return node !== undefined && (node.isDirty || node.handles.size > 0);
+}
 
 function newWalk(position: Path, at: number): Walk {
   return {

@@ -5,13 +5,17 @@
 import { decodeText } from '../base/bytes.js';
 import { deferred } from '../base/deferred.js';
 import type { FsError } from '../base/errno.js';
-import { isDirectory, isRegular } from '../base/mode.js';
+import { isDirectory, isRegular, S_ISGID } from '../base/mode.js';
 import { isWithin, type Path, parentOf } from '../base/path.js';
 import type { Requests } from '../recovery/requests.js';
 import { POSIX_RENAME } from '../sftp/constants.js';
 import type { Operation } from '../sftp/explain.js';
 import type { Attributes, Stat } from './operations.js';
 import { type Parts, statOf } from './parts.js';
+import { newAttributes } from './posted.js';
+
+/** Its owner may make names in such a directory (S_IWUSR and S_IXUSR). */
+const MAY_MAKE = 0o300;
 
 /** What was to be removed is gone: another machine was quicker. */
 function unlessMissing(failure: FsError): void {
@@ -41,17 +45,8 @@ export class PostedNames {
     const owner = posted.ownerAt(path);
     const isFree = names.known(path)?.value === null;
     if (owner === null || !isFree || identity.givesAway || identity.umask !== null) return null;
-    const now = Math.floor(clock.now() / 1000);
-    const inherited = isDirectory(mode) ? (names.known(parentOf(path))?.value?.mode ?? 0) & 0o2000 : 0;
-    const attributes = {
-      mode: mode | inherited,
-      size,
-      ...owner,
-      atime: now,
-      mtime: now,
-      ctime: now,
-      nlink: 1,
-    };
+    const inherited = isDirectory(mode) ? (names.known(parentOf(path))?.value?.mode ?? 0) & S_ISGID : 0;
+    const attributes = newAttributes(mode | inherited, size, owner, clock);
     posted.post({
       what: what.op,
       path,
@@ -61,7 +56,7 @@ export class PostedNames {
     });
     names.made(path, attributes);
     // What is made below a directory of our own is ours, and may be made.
-    if (isDirectory(mode) && (mode & 0o300) === 0o300) posted.proofs.learn(attributes, owner);
+    if (isDirectory(mode) && (mode & MAY_MAKE) === MAY_MAKE) posted.proofs.learn(attributes, owner);
     return statOf(this.#parts, path, attributes, options.statTtl);
   }
 
@@ -73,17 +68,15 @@ export class PostedNames {
   ): Promise<boolean> {
     const { remote, posted } = this.#parts;
     for (let room = posted.room(); room !== null; room = posted.room()) await room;
-    if (this.#told(path) && posted.mayChange(path)) {
-      posted.post({
-        what: what.op,
-        path,
-        about: [remote.at(path)],
-        work: (requests) => remote.ask(request(requests), what, requests).catch(unlessMissing),
-        takeBack: () => this.#takeBack([path]),
-      });
-      return true;
-    }
-    return false;
+    if (!this.#told(path) || !posted.mayChange(path)) return false;
+    posted.post({
+      what: what.op,
+      path,
+      about: [remote.at(path)],
+      work: (requests) => remote.ask(request(requests), what, requests).catch(unlessMissing),
+      takeBack: () => this.#takeBack([path]),
+    });
+    return true;
   }
 
   /**

@@ -6,9 +6,9 @@
  * see what is true; and nothing is taken for sure any more until the server has shown it again.
  */
 import { type ByteString, decodeText } from '../base/bytes.js';
+import type { Clock } from '../base/clock.js';
 import { FsError } from '../base/errno.js';
-import type { Path } from '../base/path.js';
-import { parentOf } from '../base/path.js';
+import { type Path, parentOf } from '../base/path.js';
 import type { RecoveringClient } from '../recovery/client.js';
 import type { Requests } from '../recovery/requests.js';
 import type { Unsent } from './open-file.js';
@@ -28,7 +28,7 @@ export interface Listener {
 
 /** One change that nobody waits for. */
 export interface Post {
-  /** The words for a person: "create", "rename to b". */
+  /** The words for a person: `create`, `rename to b`. */
   readonly what: string;
   /** The name that a person knows it by. */
   readonly path: Path;
@@ -46,6 +46,12 @@ interface PostedSettings {
   report(text: string): void;
   /** What is known of a directory, if anything is. */
   directory(path: Path): Attributes | null | undefined;
+}
+
+/** What programs are told of something that is being made, of `size` bytes, before the server says what it is. */
+export function newAttributes(mode: number, size: number, owner: Ids, clock: Clock): Attributes {
+  const now = Math.floor(clock.now() / 1000);
+  return { mode, size, uid: owner.uid, gid: owner.gid, atime: now, mtime: now, ctime: now, nlink: 1 };
 }
 
 export class Posted {
@@ -98,7 +104,10 @@ export class Posted {
     if (directory) this.proofs.learn(directory, made);
   }
 
-  /** Resolves when there is room for another change; null when there is. Rejects when the server is gone for too long. */
+  /**
+   * Resolves when there may be room for another change: others that waited may be quicker, so ask again. Null when there
+   * is. Rejects when the server is gone for too long (ETIMEDOUT, EHOSTDOWN).
+   */
   room(): Promise<void> | null {
     if (this.#hasRoom) return null;
     return this.#settings.client.patiently(new Promise((resolve) => this.#waiting.push(resolve)));
@@ -119,7 +128,10 @@ export class Posted {
           post.takeBack(failure);
         }
       })
-      .finally(() => this.#ended(post));
+      .finally(() => {
+        this.#pending.delete(post);
+        this.#wake();
+      });
   }
 
   /** The same for `work` that is under way already and tells its failures elsewhere; `closes` a file. */
@@ -137,7 +149,11 @@ export class Posted {
     );
     const takeBack = () => undefined;
     this.post({ what, path, about, work: () => ended, takeBack });
-    if (closes) void ended.then(() => this.#closed());
+    if (!closes) return;
+    void ended.then(() => {
+      this.#closing -= 1;
+      this.#wake();
+    });
   }
 
   /** A change that programs took for done was refused. */
@@ -151,7 +167,10 @@ export class Posted {
     this.#settings.report(`${name}: ${error}`);
   }
 
-  /** All that is posted now has ended, one way or the other. Rejects when the server is gone for too long. */
+  /**
+   * Resolves when all that is posted now has ended, one way or the other. Rejects when the server is gone for too long
+   * (ETIMEDOUT, EHOSTDOWN).
+   */
   settled(): Promise<void> {
     return this.#settings.client.patiently(this.#settings.client.settled());
   }
@@ -192,16 +211,6 @@ export class Posted {
 
   get #hasRoom(): boolean {
     return this.#pending.size < MAX_CHANGES && this.#closing < MAX_CLOSING;
-  }
-
-  #closed(): void {
-    this.#closing -= 1;
-    this.#wake();
-  }
-
-  #ended(post: Post): void {
-    this.#pending.delete(post);
-    this.#wake();
   }
 
   #wake(): void {

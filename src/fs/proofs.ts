@@ -4,12 +4,11 @@
  * is all but sure: lists of access rights, quotas and disks that are full or read-only do not show.
  */
 import { LRUCache } from 'lru-cache';
+import { S_ISVTX } from '../base/mode.js';
 import type { Attributes, Ids } from './operations.js';
 
 /** Kinds of directories that are remembered. */
 const CAPACITY = 1000;
-/** In a directory with this bit only a file's owner may remove it: each one is a question of its own. */
-const S_ISVTX = 0o1000;
 
 interface Proof {
   /** Whose new files there are, as programs see it; null while only removals have shown something. */
@@ -33,6 +32,7 @@ export class Proofs {
     if (made !== null) this.#login = made.uid;
   }
 
+  /** May the login change names there, by all that was shown? In a sticky directory each name is a question of its own. */
   allows(directory: Attributes): boolean {
     return (directory.mode & S_ISVTX) === 0 && this.#proofs.has(keyOf(directory));
   }

@@ -1,8 +1,8 @@
 /** The mounted directory on the server: its SFTP client, and where a path of the mount lies over there. */
-import { ascii, type ByteString } from '../base/bytes.js';
+import type { ByteString } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
 import { isDirectory, S_IFDIR } from '../base/mode.js';
-import { type Path, ROOT } from '../base/path.js';
+import { absolutePath, type Path, ROOT } from '../base/path.js';
 import type { RecoveringClient } from '../recovery/client.js';
 import type { Requests } from '../recovery/requests.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
@@ -19,14 +19,13 @@ export class Remote {
   /** `root` is absolute, as REALPATH answered it. */
   constructor(client: RecoveringClient, root: ByteString, followsLinks: boolean) {
     this.client = client;
-    this.#root = root === '/' ? ascii('') : root;
+    this.#root = root;
     this.followsLinks = followsLinks;
   }
 
   /** The absolute path on the server. */
   at(path: Path): ByteString {
-    if (path === '') return this.#root === '' ? ascii('/') : this.#root;
-    return `${this.#root}/${path}` as ByteString;
+    return absolutePath(this.#root, path);
   }
 
   /**

@@ -5,7 +5,7 @@
  * depend on each other are ever under way together, and a lost connection can be mended for each of them alone.
  */
 import type { ByteString } from '../base/bytes.js';
-import { isWithin } from '../base/path.js';
+import { isWithinAbsolute } from '../base/path.js';
 
 interface Posted {
   /** Absolute paths of the server. */
@@ -13,13 +13,10 @@ interface Posted {
   readonly ended: Promise<void>;
 }
 
-/** The root of the server lies above everything, too. */
-function isAtOrBelow(path: ByteString, other: ByteString): boolean {
-  return other === '/' || isWithin(path, other);
-}
-
 function touches(some: readonly ByteString[], others: readonly ByteString[]): boolean {
-  return some.some((one) => others.some((other) => isAtOrBelow(one, other) || isAtOrBelow(other, one)));
+  return some.some((one) =>
+    others.some((other) => isWithinAbsolute(one, other) || isWithinAbsolute(other, one)),
+  );
 }
 
 export class Order {

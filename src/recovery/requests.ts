@@ -63,20 +63,25 @@ export abstract class Requests {
     return this.handles.add(null, 'file', path, pflags);
   }
 
-  /** A handle for a file that is being made: see Handles. */
+  /** A handle for a file that is being made: requests by it wait until it is fulfilled or refused. */
   promise(path: ByteString, pflags: number): SftpHandle {
     return this.handles.promise(path, pflags);
   }
 
+  /** `promised` stands for what `made` stood for; false when it was closed meanwhile, and `made` is to be, too. */
   fulfil(promised: SftpHandle, made: SftpHandle): boolean {
     return this.handles.fulfil(promised, made);
   }
 
+  /** The file could not be made: all requests by `promised` fail with `refusal`. */
   refuse(promised: SftpHandle, refusal: FsError): void {
     this.handles.refuse(promised, refusal);
   }
 
-  /** Has the handle opened, if that was left for later; the request is sent before the call returns. */
+  /**
+   * Has the handle opened, if that was left for later; the request is sent before the call returns. Rejects with ESTALE
+   * where its file is not there any more.
+   */
   openNow(handle: SftpHandle): Promise<void> {
     return this.call({ send: (client) => this.handles.with(client, handle, async () => undefined) });
   }

@@ -4,13 +4,11 @@
  * starts another one with the new list, at a low rate, and lets the one before go when the new one watches: nothing
  * is missed in between, and what both tell does no harm.
  */
-
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ascii, type ByteString, bytesOf } from '../base/bytes.js';
 import { logger } from '../base/log.js';
-import type { Path } from '../base/path.js';
-import { escaped, type Message, parseLine, parseSpoken, type Spoken } from './messages.js';
+import { escaped, type Message, parseLine, parseSpoken, REFUSAL, type Spoken } from './messages.js';
 import { FIND_WATCHER, GREETING, RUN_INOTIFYWAIT } from './program.js';
 
 const log = logger('watch');
@@ -25,10 +23,7 @@ const MAX_LINE = 64 * 1024;
 /** Milliseconds between two starts of `inotifywait`. */
 const RESTART = 3000;
 
-/** ENOENT and ENOSPC of Linux. */
-const ENOENT = 2;
-const ENOSPC = 28;
-
+/** Runs a command on the server; the stream is its standard input and output. */
 export type Open = (command: string) => Promise<Duplex>;
 
 export interface HelperEvents {
@@ -105,7 +100,7 @@ class Lines {
     });
   }
 
-  /** From now on. */
+  /** Hands over all lines that come from now on, and why the stream ended, once. */
   listen(onLine: (line: ByteString) => void, onEnd: (reason: string) => void): void {
     this.#onLine = onLine;
     this.#onEnd = onEnd;
@@ -202,7 +197,7 @@ class InotifywaitHelper implements Helper {
   add(id: number, path: ByteString): void {
     // It takes one path a line.
     if (path.includes('\n')) {
-      this.#events.told({ kind: 'refused', id, errno: ENOENT });
+      this.#events.told({ kind: 'refused', id, errno: REFUSAL.ENOENT });
       return;
     }
     this.#ids.set(path, id);
@@ -302,7 +297,11 @@ class InotifywaitHelper implements Helper {
       const isMeant = said.kind === 'limit' ? known?.get(path) !== id : path === said.directory;
       if (!isMeant) continue;
       this.#ids.delete(path);
-      this.#events.told({ kind: 'refused', id, errno: said.kind === 'limit' ? ENOSPC : ENOENT });
+      this.#events.told({
+        kind: 'refused',
+        id,
+        errno: said.kind === 'limit' ? REFUSAL.ENOSPC : REFUSAL.ENOENT,
+      });
     }
   }
 
@@ -315,10 +314,4 @@ class InotifywaitHelper implements Helper {
       else this.#events.told({ kind: 'changed', id, change: said.change });
     }
   }
-}
-
-/** A path of the mount, below the directory `root` of the server. */
-export function serverPath(root: ByteString, path: Path): ByteString {
-  if (path === '') return root;
-  return ascii(root === '/' ? `/${path}` : `${root}/${path}`);
 }

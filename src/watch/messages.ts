@@ -18,7 +18,10 @@ const IN_ISDIR = 0x40000000;
 
 const OF_NAME = IN_MOVED | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED;
 
-/** What stands where something has changed; times in seconds. */
+/** inotify_add_watch(2), as Linux numbers its errors: no such directory, and no watches left for this user. */
+export const REFUSAL = { ENOENT: 2, ENOSPC: 28 } as const;
+
+/** What stands where something has changed; size in bytes, times in seconds since the epoch. */
 export interface Found {
   readonly permissions: number;
   readonly size: number;
@@ -45,7 +48,7 @@ export interface Change {
 export type Message =
   /** The directory is watched; `type` is the f_type of its filesystem (statfs(2)). */
   | { readonly kind: 'watched'; readonly id: number; readonly type: number }
-  /** It cannot be, for this errno of Linux. */
+  /** It cannot be, for this errno of Linux (see REFUSAL). */
   | { readonly kind: 'refused'; readonly id: number; readonly errno: number }
   | { readonly kind: 'changed'; readonly id: number; readonly change: Change }
   /** Events were lost. */
@@ -53,6 +56,7 @@ export type Message =
   /** Everything before question `id` has been told. */
   | { readonly kind: 'answer'; readonly id: number };
 
+/** A path as a part of a line. */
 export function escaped(path: ByteString): ByteString {
   return ascii(path.replaceAll('\\', '\\b').replaceAll('\n', '\\n'));
 }
@@ -62,7 +66,7 @@ function unescaped(name: string): ByteString {
 }
 
 /** A change of `mask`, as inotify gives it. Null for a name that no directory has. */
-export function changeOf(mask: number, name: ByteString, found: Found | null | undefined): Change | null {
+function changeOf(mask: number, name: ByteString, found: Found | null | undefined): Change | null {
   if (name !== '' && !isValidName(name)) return null;
   const isFoundDirectory = found ? (found.permissions & S_IFMT) === S_IFDIR : false;
   return {
@@ -136,6 +140,7 @@ export type Spoken =
   | { readonly kind: 'answer'; readonly id: number }
   | { readonly kind: 'noise' };
 
+/** A line of `inotifywait`'s; any line says something. */
 export function parseSpoken(line: ByteString): Spoken {
   const [, answer] = /^\.(\d{1,15})$/.exec(line) ?? [];
   if (answer !== undefined) return { kind: 'answer', id: Number(answer) };

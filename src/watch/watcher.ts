@@ -8,9 +8,9 @@ import type { Duplex } from 'node:stream';
 import { type ByteString, decodeText } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { logger } from '../base/log.js';
-import { isWithin, type Path, ROOT } from '../base/path.js';
-import { type Helper, NoHelper, serverPath, startHelper } from './helper.js';
-import type { Change, Message } from './messages.js';
+import { absolutePath, isWithin, type Path, ROOT } from '../base/path.js';
+import { type Helper, NoHelper, startHelper } from './helper.js';
+import { type Change, type Message, REFUSAL } from './messages.js';
 import { tellsAll, toWatch } from './plan.js';
 
 const log = logger('watch');
@@ -35,18 +35,19 @@ const MAX_REFUSED = 10_000;
 const UNTOLD = 'the filesystem there does not tell of what other machines do';
 const USED_UP = 'the inotify watches of the server are used up';
 
-/** ENOSPC of Linux: the user's inotify watches are used up. */
-const ENOSPC = 28;
-
 /** The side of the filesystem. */
 export interface Watched {
   /** Directories of which anything is known, the one that was used last first. */
   recent(most: number): readonly Path[];
   /** Grows while the mount is used. */
   readonly uses: number;
+  /** From now on every change in `directory` is told; false where that is of no use. */
   watched(directory: Path): boolean;
+  /** `directory`, and all below it, is not watched any more. */
   unwatched(directory: Path): void;
+  /** Nothing is watched any more, or something may not have been told. */
   lost(): void;
+  /** All that changed until `at`, in milliseconds of the monotonic clock, has been told. */
   proved(at: number): void;
   changed(change: Change & { readonly directory: Path }): void;
 }
@@ -75,7 +76,9 @@ export type WatcherState = 'waiting' | 'starting' | 'watching' | 'impossible' | 
 
 export interface WatcherStatus {
   readonly state: WatcherState;
+  /** What runs on the server; null for nothing. */
   readonly program: string | null;
+  /** Directories that it has confirmed. */
   readonly directories: number;
   /** Why there is none, or why it does not watch all; null if all is well. */
   readonly reason: string | null;
@@ -229,7 +232,7 @@ export class Watcher {
       this.#nextId += 1;
       this.#ids.set(path, id);
       this.#paths.set(id, path);
-      this.#helper?.add(id, serverPath(root, path));
+      this.#helper?.add(id, absolutePath(root, path));
       isNew = true;
     }
     if (isNew) this.#ask(now);
@@ -264,7 +267,7 @@ export class Watcher {
         else this.dropped(path);
         return;
       case 'refused':
-        this.#refuse(path, message.id, message.errno === ENOSPC ? USED_UP : null);
+        this.#refuse(path, message.id, message.errno === REFUSAL.ENOSPC ? USED_UP : null);
         return;
       case 'changed':
         watched.changed({ ...message.change, directory: path });

@@ -29,6 +29,7 @@ const TAG =
 /** Why a directory is not used, as a sentence without its subject. */
 export class DirectoryRefused extends Error {}
 
+/** The name of the errno that a call failed with; what it says, where it has none. */
 export const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -61,12 +62,12 @@ export async function prepareDirectory(path: string, uid: number): Promise<void>
 }
 
 /** The directory of all entries of a file, relative to the cache's. */
-export function bucketOf(file: string): string {
+function bucketOf(file: string): string {
   return file.slice(0, 2);
 }
 
 /** What the names of all entries of a file begin with. `file` is its hash in hex digits. */
-export function stemOf(file: string): string {
+function stemOf(file: string): string {
   return file.slice(2, NAME_DIGITS);
 }
 

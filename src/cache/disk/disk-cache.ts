@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import type { ByteString } from '../../base/bytes.js';
 import type { Clock } from '../../base/clock.js';
 import { logger } from '../../base/log.js';
+import { isWithinAbsolute } from '../../base/path.js';
 import type { Piece } from '../pool.js';
 import { codeOf, pathOf } from './directory.js';
 import {
@@ -190,10 +191,7 @@ export class DiskCache {
   }
 
   #isBelieved(path: ByteString, since: number): boolean {
-    for (const [tree, from] of this.#doubted) {
-      const isWithin = tree === '/' || path === tree || path.startsWith(`${tree}/`);
-      if (isWithin && since <= from) return false;
-    }
+    for (const [tree, from] of this.#doubted) if (since <= from && isWithinAbsolute(path, tree)) return false;
     return true;
   }
 

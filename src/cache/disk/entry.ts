@@ -18,7 +18,7 @@ import { BLOCK_SIZE } from '../blocks.js';
 
 /** Blocks of one entry: files up to 256 KiB are one. */
 export const STRETCH_BLOCKS = 8;
-export const STRETCH_SIZE = STRETCH_BLOCKS * BLOCK_SIZE;
+const STRETCH_SIZE = STRETCH_BLOCKS * BLOCK_SIZE;
 
 const MAGIC = Buffer.from('remora\0\x01', 'latin1');
 const HEADER_SIZE = 88 + 4 * STRETCH_BLOCKS;
