@@ -9,6 +9,7 @@ import { Duplex, duplexPair } from 'node:stream';
 import { expect, onTestFinished } from 'vitest';
 import { ascii } from '../../src/base/bytes.js';
 import type { Clock } from '../../src/base/clock.js';
+import { O_RDONLY } from '../../src/base/mode.js';
 import type { Path } from '../../src/base/path.js';
 import type { DiskCache } from '../../src/cache/disk/disk-cache.js';
 import { fsOptions } from '../../src/cli/wiring.js';
@@ -328,6 +329,23 @@ export async function readAll(fs: FileSystem, handle: number, offset = 0, size =
   const data = Buffer.concat(parts);
   release();
   return data;
+}
+
+/** What a program reads that opens the file, reads it and closes it. */
+export async function contentOf({ fs }: Pick<DirectFileSystem, 'fs'>, name: string): Promise<string> {
+  const { handle } = await fs.open(path(name), O_RDONLY);
+  const data = await readAll(fs, handle);
+  await fs.flush(handle);
+  await fs.release(handle);
+  return data.toString();
+}
+
+/** Names in a directory, as a program lists it. */
+export async function list({ fs }: Pick<DirectFileSystem, 'fs'>, directory: string): Promise<string[]> {
+  const { handle } = await fs.opendir(path(directory));
+  const { entries } = await fs.readdir(handle, true);
+  await fs.releasedir(handle);
+  return entries.map(({ name }) => name as string);
 }
 
 /** A time so long past that a change in the same second is out of the question. */

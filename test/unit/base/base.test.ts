@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { bytesOf, decodeText, encodeText, toBuffer } from '../../../src/base/bytes.js';
 import { errnoOf, FsError } from '../../../src/base/errno.js';
 import {
+  absolutePath,
   isValidName,
   isWithin,
+  isWithinAbsolute,
   joinPath,
   nameOf,
   type Path,
@@ -47,6 +49,16 @@ describe('paths', () => {
     expect(isWithin(path('a/b'), path('a'))).toBe(true);
     expect(isWithin(path('ab'), path('a'))).toBe(false);
     expect(isWithin(path('a'), path(''))).toBe(true);
+    expect(isWithinAbsolute(path('/a'), path('/'))).toBe(true);
+    expect(isWithinAbsolute(path('/a/b'), path('/a'))).toBe(true);
+    expect(isWithinAbsolute(path('/ab'), path('/a'))).toBe(false);
+  });
+
+  it('lie on the server below the mounted directory', () => {
+    expect(absolutePath(path('/srv'), path('a/b'))).toBe('/srv/a/b');
+    expect(absolutePath(path('/srv'), path(''))).toBe('/srv');
+    expect(absolutePath(path('/'), path('a'))).toBe('/a');
+    expect(absolutePath(path('/'), path(''))).toBe('/');
   });
 
   it('move with a renamed ancestor', () => {

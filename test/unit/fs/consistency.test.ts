@@ -1,24 +1,16 @@
 import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { deferred } from '../../../src/base/deferred.js';
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
 import {
-  type DirectFileSystem,
+  contentOf,
   NOT_PAGES,
   openDirect,
   path,
   readAll,
   serverFile,
 } from '../../support/direct-filesystem.js';
-
-/** Opens, reads, closes. */
-async function contentOf({ fs }: DirectFileSystem, name: string): Promise<string> {
-  const { handle } = await fs.open(path(name), O_RDONLY);
-  const data = await readAll(fs, handle);
-  await fs.flush(handle);
-  await fs.release(handle);
-  return data.toString();
-}
 
 /** Whose opens always ask the server. */
 const asking = () => openDirect({ openTtl: 0 });
@@ -189,16 +181,13 @@ describe('open files', () => {
     const { handle } = await fs.create(path('f'), O_RDWR, 0o644);
     await fs.write(handle, 0, Buffer.from('old!'), NOT_PAGES);
     await fs.flush(handle);
-    let arrive = () => {};
-    const held = new Promise<void>((resolve) => {
-      arrive = resolve;
-    });
-    after.set('read', () => held);
+    const answer = deferred<void>();
+    after.set('read', () => answer.promise);
     const early = readAll(fs, handle);
     after.clear();
     await fs.write(handle, 0, Buffer.from('NEW'), NOT_PAGES);
     await fs.flush(handle);
-    arrive();
+    answer.resolve();
     await early;
     expect((await readAll(fs, handle)).toString()).toBe('NEW!');
     await fs.release(handle);

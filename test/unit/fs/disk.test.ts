@@ -15,7 +15,9 @@ import { FileNode } from '../../../src/fs/open-file.js';
 import type { Attributes } from '../../../src/fs/operations.js';
 import { Remote } from '../../../src/fs/remote.js';
 import {
+  contentOf,
   type DirectFileSystem,
+  LONG_AGO,
   ManualClock,
   NOT_PAGES,
   openDirect,
@@ -58,14 +60,6 @@ async function mount(options: Parameters<typeof openDirect>[0] = {}): Promise<Mo
   return { ...(await openDirect(options, {}, { onDisk })), onDisk };
 }
 
-/** Opens, reads, closes. */
-async function contentOf({ fs }: DirectFileSystem, name: string): Promise<string> {
-  const { handle } = await fs.open(path(name), O_RDONLY);
-  const data = await readAll(fs, handle);
-  await fs.release(handle);
-  return data.toString();
-}
-
 async function write({ fs }: DirectFileSystem, name: string, data: string): Promise<void> {
   const { handle } = await fs.create(path(name), O_WRONLY | O_CREAT, 0o644);
   await fs.write(handle, 0, Buffer.from(data), NOT_PAGES);
@@ -73,8 +67,21 @@ async function write({ fs }: DirectFileSystem, name: string, data: string): Prom
   await fs.release(handle);
 }
 
-const LONG_AGO = new Date('2020-01-01T00:00:00Z');
 const AGAIN = LONG_AGO.getTime() / 1000;
+
+/** A mount of a server that has such a file `f`. */
+async function mountWith(content: string, mtime = LONG_AGO): Promise<Mounted> {
+  const mounted = await mount();
+  await serverFile(mounted.disk, 'f', content, mtime);
+  return mounted;
+}
+
+/** An earlier mount has read such a file `f`, and ended. */
+async function wasRead(content: string): Promise<void> {
+  const mounted = await mountWith(content);
+  await contentOf(mounted, 'f');
+  await mounted.onDisk.close();
+}
 
 describe('with cache_dir', () => {
   it('content comes from disk after a remount, and open asks as ever', async () => {
@@ -112,22 +119,14 @@ describe('with cache_dir', () => {
     ['size', 'shorter!', LONG_AGO],
     ['time', 'short', new Date('2020-01-01T00:00:01Z')],
   ])('content of another %s is read anew', async (_what, content, mtime) => {
-    const first = await mount();
-    await serverFile(first.disk, 'f', 'SHORT');
-    await contentOf(first, 'f');
-    await first.onDisk.close();
-    const second = await mount();
-    await serverFile(second.disk, 'f', content, mtime);
+    await wasRead('SHORT');
+    const second = await mountWith(content, mtime);
     expect(await contentOf(second, 'f')).toBe(content);
   });
 
   it('content of other permissions is read anew', async () => {
-    const first = await mount();
-    await serverFile(first.disk, 'f', 'short');
-    await contentOf(first, 'f');
-    await first.onDisk.close();
-    const second = await mount();
-    await serverFile(second.disk, 'f', 'short');
+    await wasRead('short');
+    const second = await mountWith('short');
     await chmod(join(second.disk, 'f'), 0o600);
     await contentOf(second, 'f');
     expect(second.requests).toContain('read');
@@ -139,20 +138,15 @@ describe('with cache_dir', () => {
     await serverFile(first.disk, 'f', 'old', now);
     await contentOf(first, 'f');
     await first.onDisk.close();
-    const second = await mount();
-    await serverFile(second.disk, 'f', 'new', now);
+    const second = await mountWith('new', now);
     second.clock.advance(10_000);
     expect(await contentOf(second, 'f')).toBe('new');
   });
 
   it('what was written is read, and not what the disk has of it', async () => {
-    const first = await mount();
     const old = 'o'.repeat(2 * BLOCK_SIZE);
-    await serverFile(first.disk, 'f', old);
-    await contentOf(first, 'f');
-    await first.onDisk.close();
-    const { fs, disk } = await mount();
-    await serverFile(disk, 'f', old);
+    await wasRead(old);
+    const { fs } = await mountWith(old);
     const { handle } = await fs.open(path('f'), O_RDWR);
     const whole = Buffer.from('n'.repeat(BLOCK_SIZE) + old.slice(BLOCK_SIZE));
     await fs.write(handle, 0, whole.subarray(0, BLOCK_SIZE), NOT_PAGES);
@@ -166,56 +160,38 @@ describe('with cache_dir', () => {
   });
 
   it('a file that is given its former time does not get its former content', async () => {
-    const world = await mount();
-    await serverFile(world.disk, 'f', 'old');
-    await contentOf(world, 'f');
-    await world.onDisk.close();
-    const next = await mount();
-    await serverFile(next.disk, 'f', 'xxx', new Date('2021-01-01T00:00:00Z'));
+    await wasRead('old');
+    const next = await mountWith('xxx', new Date('2021-01-01T00:00:00Z'));
     await write(next, 'f', 'new');
     await next.fs.setattr({ path: path('f'), handle: null }, { mtime: AGAIN, atime: AGAIN });
     expect(await contentOf(next, 'f')).toBe('new');
     await next.onDisk.close();
-    const last = await mount();
-    await serverFile(last.disk, 'f', 'new');
+    const last = await mountWith('new');
     expect(await contentOf(last, 'f')).toBe('new');
   });
 
   it('a file that takes the place of another that looks the same does not get its content', async () => {
-    const world = await mount();
-    await serverFile(world.disk, 'f', 'old');
-    await contentOf(world, 'f');
-    await world.onDisk.close();
-    const next = await mount();
-    await serverFile(next.disk, 'f', 'old');
+    await wasRead('old');
+    const next = await mountWith('old');
     await serverFile(next.disk, 'g', 'new');
     await next.fs.lookup(path('g'));
     await next.fs.rename(path('g'), path('f'), { noReplace: false });
     expect(await contentOf(next, 'f')).toBe('new');
     await next.onDisk.close();
-    const last = await mount();
-    await serverFile(last.disk, 'f', 'new');
+    const last = await mountWith('new');
     expect(await contentOf(last, 'f')).toBe('new');
   });
 
   it('a refresh reads everything anew', async () => {
-    const world = await mount();
-    await serverFile(world.disk, 'f', 'old');
-    await contentOf(world, 'f');
-    await world.onDisk.close();
-    const next = await mount();
-    await serverFile(next.disk, 'f', 'new');
+    await wasRead('old');
+    const next = await mountWith('new');
     await next.fs.refresh(path(''));
     expect(await contentOf(next, 'f')).toBe('new');
   });
 
   it('a file that changed while the disk was read is read from the server', async () => {
-    const world = await mount();
-    await serverFile(world.disk, 'f', 'old');
-    await contentOf(world, 'f');
-    await world.onDisk.close();
-    const next = await mount();
-    await serverFile(next.disk, 'f', 'old');
+    await wasRead('old');
+    const next = await mountWith('old');
     const { handle } = await next.fs.open(path('f'), O_RDONLY);
     const load = next.onDisk.load.bind(next.onDisk);
     vi.spyOn(next.onDisk, 'load').mockImplementation(async (...args) => {

@@ -7,8 +7,10 @@ import { O_RDONLY, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
 import type { FsOptions } from '../../../src/fs/options.js';
 import {
   type Connection,
+  contentOf,
   type DirectFileSystem,
   LONG_AGO,
+  list,
   NOT_PAGES,
   openDirect,
   path,
@@ -32,21 +34,6 @@ async function direct(
   const names = (await list(world, 'd')).map((name) => `d/${name}`);
   world.requests.length = 0;
   return { ...world, names };
-}
-
-async function list({ fs }: DirectFileSystem, directory: string): Promise<string[]> {
-  const { handle } = await fs.opendir(path(directory));
-  const { entries } = await fs.readdir(handle, true);
-  await fs.releasedir(handle);
-  return entries.map(({ name }) => name as string);
-}
-
-async function contentOf({ fs }: DirectFileSystem, name: string): Promise<string> {
-  const { handle } = await fs.open(path(name), O_RDONLY);
-  const data = await readAll(fs, handle);
-  await fs.flush(handle);
-  await fs.release(handle);
-  return data.toString();
 }
 
 async function quiet({ fs }: DirectFileSystem): Promise<void> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { SftpStatusError } from '../../../src/sftp/errors.js';
-import { type DirectFileSystem, openDirect, path } from '../../support/direct-filesystem.js';
+import { type DirectFileSystem, list, openDirect, path } from '../../support/direct-filesystem.js';
 
 const HOUR = 3_600_000;
 
@@ -16,13 +16,6 @@ async function siblings(disk: string, count: number, parent = ''): Promise<strin
     await writeFile(join(disk, name, 'file'), 'x');
   }
   return names;
-}
-
-async function list({ fs }: DirectFileSystem, directory: string): Promise<string[]> {
-  const { handle } = await fs.opendir(path(directory));
-  const { entries } = await fs.readdir(handle, true);
-  await fs.releasedir(handle);
-  return entries.map(({ name }) => name as string);
 }
 
 /** OPENDIRs sent since the last call. */

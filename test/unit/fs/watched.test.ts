@@ -5,6 +5,7 @@
 import { appendFile, link, lstat, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { deferred } from '../../../src/base/deferred.js';
 import { O_CREAT, O_RDONLY, O_WRONLY } from '../../../src/base/mode.js';
 import { judge } from '../../../src/fs/elsewhere.js';
 import type { Attributes } from '../../../src/fs/operations.js';
@@ -164,17 +165,14 @@ describe('what a watch vouches for', () => {
   it('is nothing that was asked before the watch began, or is answered after', async () => {
     const { fs, disk, clock, after, requests } = await openDirect();
     await writeFile(join(disk, 'f'), 'x');
-    let arrive = () => {};
-    const held = new Promise<void>((resolve) => {
-      arrive = resolve;
-    });
-    after.set('lstat', () => held);
+    const answer = deferred<void>();
+    after.set('lstat', () => answer.promise);
     const early = fs.lookup(path('f'));
     clock.advance(1);
     fs.elsewhere.watched(path(''));
     after.clear();
     clock.advance(1);
-    arrive();
+    answer.resolve();
     await early;
     for (let at = 0; at < 30; at += 5) {
       fs.elsewhere.proved(clock.monotonic());
@@ -337,18 +335,15 @@ describe('a change of somebody else', () => {
     fs.elsewhere.lost();
     watched.direct.clock.advance(MINUTE);
     watched.begin('');
-    let arrive = () => {};
-    const held = new Promise<void>((resolve) => {
-      arrive = resolve;
-    });
-    after.set('lstat', () => held);
+    const answer = deferred<void>();
+    after.set('lstat', () => answer.promise);
     const early = watched.size('f');
     await expect.poll(() => watched.direct.requests.at(-1)).toBe('lstat');
     after.clear();
     await new Promise((resolve) => setImmediate(resolve));
     await appendFile(join(disk, 'f'), ' and more');
     await watched.tell('', 'f', 'content');
-    arrive();
+    answer.resolve();
     await early;
     expect(await watched.size('f')).toBe(16);
   });

@@ -14,10 +14,10 @@ import {
   type FileState,
   fileId,
   STRETCH_BLOCKS,
-  STRETCH_SIZE,
   spaceFor,
 } from '../../../../src/cache/disk/entry.js';
 
+const STRETCH_SIZE = STRETCH_BLOCKS * BLOCK_SIZE;
 const FILE = fileId('me@nas', ascii('/srv/a'));
 const STATE: FileState = { size: 5, mtime: 0x5e0be100, uid: 1000, gid: 100, mode: 0o100644 };
 const ENTRY: Entry = {
