@@ -65,7 +65,7 @@ import os, signal, sys
 def handle(number, frame): raise InterruptedError
 signal.signal(signal.SIGINT, handle)
 try:
-    os.stat(sys.argv[1])
+    os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)
 except InterruptedError:
     sys.exit(7)
 `;
@@ -77,7 +77,7 @@ it.each<[string, string, string[]]>([
   ['dd, which reads', 'TERM', ['dd', 'if=dd', 'of=/dev/null', 'bs=1M']],
   ['dd, which writes', 'TERM', ['dd', 'if=/dev/zero', 'of=written', 'bs=1M', 'count=200', 'conv=fsync']],
   ['git', 'INT', ['git', 'init', 'repository']],
-  ['a program that handles the signal', 'INT', ['python3', '-c', PYTHON, 'handled/x']],
+  ['a program that handles the signal', 'INT', ['python3', '-c', PYTHON, 'handled/new']],
 ])(
   '%s ends with SIG%s, and works when the server goes on',
   async (_name, signal, [program = '', ...args]) => {
