@@ -39,8 +39,8 @@ const SKIPPED = 4;
 const MAX_DIRECTORIES = 256;
 
 /** How many files may be read ahead and not opened yet. */
-export const FIRST_WINDOW = 4;
-const LAST_WINDOW = 128;
+export const FIRST_WINDOW = 8;
+const LAST_WINDOW = 256;
 /** Steps of one way after which files are read ahead. */
 const FIRST_STEPS = 2;
 const LAST_STEPS = 64;

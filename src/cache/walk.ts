@@ -14,7 +14,7 @@ export type Order = (typeof ORDERS)[number];
 export type Subdirectories = (directory: Path, order: Order) => readonly ByteString[];
 
 /** How many directories may be listed ahead and not used yet. */
-export const FIRST_WINDOW = 2;
+export const FIRST_WINDOW = 4;
 const LAST_WINDOW = 64;
 
 /** The window after one listed ahead was used: by one for each, it doubles with each round trip. */

@@ -129,7 +129,7 @@ export class Answers {
     if (touched !== null && (known?.addTo(names, touched) ?? touched.size === 0))
       return this.#relist(path, names, askedAt, provesAbsence);
     const passing = new Directory();
-    passing.list(names, askedAt, false);
+    passing.list(names, askedAt, 'unknown');
     return passing;
   }
 
@@ -164,7 +164,7 @@ export class Answers {
   /** Takes over a complete listing, unless something newer is known of a name; the kernel is told what differs. */
   #relist(path: Path, names: Map<ByteString, Name>, askedAt: number, provesAbsence: boolean): Directory {
     const { directories } = this.#settings;
-    const isShown = names.size > 0;
+    const absence = names.size === 0 ? 'unknown' : provesAbsence ? 'known' : 'knowable';
     const directory = directories.use(path) ?? new Directory();
     const mayBeHeld = directories.hasLost;
     const vanished: [Path, number][] = [];
@@ -181,7 +181,7 @@ export class Answers {
       this.#tell(joinPath(path, name), before, attributes);
     }
     const wasHeld = directories.peek(path) !== undefined;
-    directory.list(names, askedAt, provesAbsence && isShown);
+    directory.list(names, askedAt, absence);
     directories.keep(path, directory);
     if (!wasHeld) this.onListed();
     for (const [gone, mode] of vanished) this.#vanished(gone, mode);

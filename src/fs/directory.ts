@@ -21,10 +21,16 @@ export function nameWith(name: ByteString, attributes: Attributes | null, at: nu
   return { name, type: attributes === null ? 0 : attributes.mode & S_IFMT, attributes, at };
 }
 
+/**
+ * Do names that are not in a listing not exist? `knowable`: it would tell, and is not to be used for that yet. An empty
+ * listing of a server's tells nothing: servers leave out what they may not look at.
+ */
+export type Absence = 'known' | 'knowable' | 'unknown';
+
 export class Directory {
   #names = new Map<ByteString, Name>();
   #listedAt: number | null = null;
-  #provesAbsence = false;
+  #absence: Absence = 'unknown';
   #snapshot: readonly DirectoryEntry[] | null = null;
   readonly #sorted = new Map<Order, readonly DirectoryEntry[]>();
   readonly #subdirectories = new Map<Order, readonly ByteString[]>();
@@ -41,12 +47,9 @@ export class Directory {
     return this.#listedAt;
   }
 
-  /**
-   * Since when a name that is not known does not exist, or null. An empty listing of a server's proves nothing:
-   * servers leave out what they may not look at.
-   */
+  /** Since when a name that is not known does not exist, or null. */
   get absenceProvedAt(): number | null {
-    return this.#provesAbsence ? this.#listedAt : null;
+    return this.#absence === 'known' ? this.#listedAt : null;
   }
 
   get(name: ByteString): Name | undefined {
@@ -73,8 +76,13 @@ export class Directory {
 
   put(name: Name): void {
     const before = this.#names.get(name.name);
-    if (before === undefined || before.type !== name.type) this.#renew();
+    if (before === undefined ? name.attributes !== null : before.type !== name.type) this.#renew();
     this.#names.set(name.name, name);
+  }
+
+  /** Names that the listing did not show do not exist, if it tells that. */
+  useForAbsence(): void {
+    if (this.#absence === 'knowable') this.#absence = 'known';
   }
 
   /** The file exists, and what was known of it no longer holds. */
@@ -96,11 +104,11 @@ export class Directory {
   }
 
   /** Takes over a complete listing, asked for at `at`. What the kernel was given stays so if it is the same. */
-  list(names: Map<ByteString, Name>, at: number, provesAbsence: boolean): void {
+  list(names: Map<ByteString, Name>, at: number, absence: Absence): void {
     const before = this.#snapshot;
     this.#names = names;
     this.#listedAt = at;
-    this.#provesAbsence = provesAbsence;
+    this.#absence = absence;
     this.#renew();
     if (before !== null && isSame(before, this.snapshot())) this.#snapshot = before;
   }

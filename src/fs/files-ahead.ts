@@ -39,12 +39,14 @@ const log = logger('read');
 
 /** Files of more bytes are not read ahead. */
 const MAX_SIZE = 128 * 1024;
+/** Larger files are opened on the server while their content comes from this machine's disk. */
+const MAX_FROM_DISK = 1024 * 1024;
 /** A walk whose last step is longer ago than this, in milliseconds, is over. */
 const PAUSE = 5000;
 /** Walks that are remembered: several programs, or threads of one, may read at the same time. */
 const MAX_WALKS = 8;
 /** Files and bytes being read ahead at a time, of all walks. */
-const MAX_IN_FLIGHT = 128;
+const MAX_IN_FLIGHT = 256;
 const MAX_BYTES_IN_FLIGHT = 4 * 1024 * 1024;
 /** Files that were not opened yet take this part of the cache at most. */
 const SHARE = 1 / 4;
@@ -152,6 +154,20 @@ export class FilesAhead {
     this.#walks = [walk, ...this.#walks.filter((other) => other !== walk)].slice(0, MAX_WALKS);
     this.#fill(walk);
     return foreseen === undefined || foreseen.isDone ? null : foreseen.done;
+  }
+
+  /**
+   * A file that is not held in memory, and of which the server told a moment ago what it is, may be on this machine's
+   * disk: answers what has to be awaited until it has come from there, or null if there is no use in looking.
+   */
+  fromDisk(path: Path): Promise<unknown> | null {
+    const { names, files, content, options } = this.#parts;
+    if (!content.hasDisk || options.directIo || !names.isFresh(path, options.openTtl)) return null;
+    const known = names.known(path)?.value;
+    if (!known || !isRegular(known.mode) || known.size === 0 || known.size > MAX_FROM_DISK) return null;
+    const node = files.peek(path);
+    if (isInUse(node) || (node?.matches(known) && content.holds(node))) return null;
+    return this.#fromDisk(path, known);
   }
 
   /** A directory is known now: walks may go on into it. */

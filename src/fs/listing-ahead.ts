@@ -26,6 +26,8 @@ const MAX_NAMES = 50_000;
 const HORIZON = 16;
 /** Directories of which it is remembered that they were opened. */
 const MAX_VISITS = 1024;
+/** So many programs, or threads of one (git has up to 20), may go through one directory at the same time. */
+const MAX_CURSORS = 20;
 
 interface Walk {
   readonly root: Path;
@@ -40,11 +42,17 @@ interface Walk {
   readonly failed: Set<Path>;
 }
 
-interface Visit {
-  readonly at: number;
-  walk: Walk | null;
+/** Somebody who goes from one child of a directory to the next. */
+interface Cursor {
   /** The child opened last. */
   child: ByteString | null;
+  walk: Walk | null;
+}
+
+interface Visit {
+  readonly at: number;
+  /** The one that went on last is first. */
+  cursors: readonly Cursor[];
 }
 
 interface Ahead {
@@ -85,12 +93,17 @@ export class ListingAhead {
       foreseen.walk.window = grown(foreseen.walk.window);
     }
     const walk = this.#step(path, now);
-    this.#visits.set(path, { at: now, walk, child: null });
+    this.#visits.set(path, { at: now, cursors: [{ child: null, walk }] });
     if (walk === null) return;
     if (foreseen === undefined && this.#names.listed(path) === undefined) walk.window = shrunk(walk.window);
     walk.position = path;
     walk.at = now;
     this.#fill(walk);
+  }
+
+  /** Is this directory the next one for somebody who goes through its parent? */
+  isNext(path: Path): boolean {
+    return path !== ROOT && this.#cursorAt(path, this.#clock.monotonic()) !== null;
   }
 
   /** Names of this directory were asked for: if it was listed ahead, that is as good as opening it. */
@@ -100,8 +113,7 @@ export class ListingAhead {
 
   /** The listing of a directory that was opened is there: its children may come next. */
   listed(path: Path): void {
-    const walk = this.#visits.peek(path)?.walk;
-    if (walk) this.#fill(walk);
+    for (const { walk } of this.#visits.peek(path)?.cursors ?? []) if (walk) this.#fill(walk);
   }
 
   /** The walk that opening `path` is a step of. */
@@ -109,13 +121,33 @@ export class ListingAhead {
     if (path === ROOT) return null;
     const parent = parentOf(path);
     const visit = this.#visits.get(parent);
-    if (visit === undefined || now - Math.max(visit.at, visit.walk?.at ?? 0) > PAUSE) return null;
-    const { walk, child } = visit;
-    visit.child = nameOf(path);
-    const order = orderOf(parent, visit.child, child, walk?.order ?? 'listed', this.#subdirectories);
-    if (walk === null && order !== null) visit.walk = newWalk(parent, path, order, now);
-    else if (walk !== null && order !== null) walk.order = order;
-    return visit.walk;
+    if (visit === undefined) return null;
+    const name = nameOf(path);
+    const going = visit.cursors.filter((cursor) => !isOver(cursor, visit, now));
+    const here = going.find(({ child }) => child === name);
+    if (here !== undefined) return here.walk;
+    const next = this.#cursorAt(path, now);
+    // Whoever jumps shows by the next step that he goes on from there.
+    const cursor = next?.cursor ?? { child: name, walk: null };
+    cursor.child = name;
+    visit.cursors = [cursor, ...going.filter((other) => other !== cursor)].slice(0, MAX_CURSORS);
+    if (next === null) return null;
+    if (cursor.walk === null) cursor.walk = newWalk(parent, path, next.order, now);
+    else cursor.walk.order = next.order;
+    return cursor.walk;
+  }
+
+  /** The one that `path` comes next for, and in which order. */
+  #cursorAt(path: Path, now: number): { readonly cursor: Cursor; readonly order: Order } | null {
+    const parent = parentOf(path);
+    const visit = this.#visits.peek(parent);
+    for (const cursor of visit?.cursors ?? []) {
+      if (visit === undefined || isOver(cursor, visit, now)) continue;
+      const { child, walk } = cursor;
+      const order = orderOf(parent, nameOf(path), child, walk?.order ?? 'listed', this.#subdirectories);
+      if (order !== null) return { cursor, order };
+    }
+    return null;
   }
 
   #fill(walk: Walk): void {
@@ -172,6 +204,10 @@ export class ListingAhead {
 
   readonly #subdirectories = (path: Path, order: Order): readonly ByteString[] =>
     this.#names.listed(path)?.subdirectories(path, order) ?? [];
+}
+
+function isOver({ walk }: Cursor, { at }: Visit, now: number): boolean {
+  return now - Math.max(at, walk?.at ?? 0) > PAUSE;
 }
 
 function newWalk(root: Path, position: Path, order: Order, at: number): Walk {

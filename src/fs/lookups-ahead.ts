@@ -1,7 +1,8 @@
 /**
  * Names that programs ask for one by one: git its index, a build its sources, tar and npm whether what they make is
- * there. When the server has to be asked for a second name of a directory, the directory is listed as well, and
- * the listing answers for all further names; whoever asks for one meanwhile waits for it.
+ * there. When the server has to be asked for a second name of a directory, or for the first one by somebody who goes from
+ * directory to directory, the directory is listed as well, and the listing answers for all further names; whoever
+ * asks for one meanwhile waits for it.
  *
  * It answers for missing names only if a second one turned out to be missing: what another machine makes shall not be
  * denied for the sake of its neighbours. Absence is trusted for a short time only, so while it is asked for, the listing
@@ -42,7 +43,11 @@ interface Asked {
   readonly at: number;
   /** It should not be listed again. */
   readonly refused: boolean;
+  /** Somebody goes through it, which is as good as opening it. */
+  readonly entered: boolean;
 }
+
+const FIRST = { name: nameOf(ROOT), missing: null, refused: false, entered: false } as const;
 
 export class LookupsAhead {
   readonly #names: Namespace;
@@ -79,6 +84,8 @@ export class LookupsAhead {
     if (path === ROOT || !this.#isOn) return this.#names.answers.ask(path);
     const directory = parentOf(path);
     const before = this.#lately(directory);
+    const isSecond = before !== undefined && before.name !== nameOf(path);
+    if (isSecond || this.#walks.isNext(directory)) this.#enter(directory);
     this.#note(directory, { name: nameOf(path) });
     const listing = this.#listings.settled(directory);
     if (listing !== null && this.#isPatient) {
@@ -88,11 +95,9 @@ export class LookupsAhead {
     }
     // Sent first: a listing takes two round trips.
     const answer = this.#names.answers.ask(path);
-    const isSecond = before !== undefined && before.name !== nameOf(path) && !before.refused;
-    if (listing === null && isSecond && this.#names.listed(directory) === undefined) {
-      this.#list(directory, false);
-      this.#walks.opened(directory);
-    }
+    const { entered, refused } = this.#lately(directory) ?? FIRST;
+    const isListed = listing !== null || this.#names.listed(directory) !== undefined;
+    if (entered && !refused && !isListed) this.#list(directory, false);
     const attributes = await answer;
     if (attributes === null) {
       this.#missed(directory, nameOf(path));
@@ -105,11 +110,19 @@ export class LookupsAhead {
   told(path: Path, attributes: Attributes | null): void {
     if (path === ROOT || !this.#isOn) return;
     const directory = parentOf(path);
+    const before = this.#lately(directory);
+    if (before !== undefined && before.name !== nameOf(path)) this.#enter(directory);
     this.#walks.used(directory);
     // A name that is asked for again and again is remembered by itself.
     const isByListing = (this.#names.held(directory)?.absenceProvedAt ?? null) !== null;
     if (attributes === null && isByListing) this.#missed(directory, nameOf(path));
     if (attributes === null) this.#probe(directory, nameOf(path));
+  }
+
+  #enter(directory: Path): void {
+    if (this.#lately(directory)?.entered) return;
+    this.#note(directory, { entered: true });
+    this.#walks.opened(directory);
   }
 
   /** `name` is missing in `directory`: if it was in the one before, it is asked for in the next ones. */
@@ -141,6 +154,7 @@ export class LookupsAhead {
     this.#note(directory, { missing: name });
     const isSecond = before !== undefined && before.missing !== null && before.missing !== name;
     if (!isSecond || before.refused) return;
+    this.#names.held(directory)?.useForAbsence();
     if (this.#names.absenceLeft(directory) <= this.#negativeTtl / 2) this.#list(directory, true);
   }
 
@@ -151,7 +165,7 @@ export class LookupsAhead {
   }
 
   #note(directory: Path, news: Partial<Asked>): void {
-    const before = this.#lately(directory) ?? { name: nameOf(ROOT), missing: null, refused: false };
+    const before = this.#lately(directory) ?? FIRST;
     this.#asked.set(directory, { ...before, ...news, at: this.#clock.monotonic() });
   }
 
@@ -163,8 +177,11 @@ export class LookupsAhead {
   async #listNow(directory: Path, provesAbsence: boolean): Promise<void> {
     let refused = (this.#names.held(directory)?.size ?? 0) > MAX_NAMES;
     try {
-      const bounds = { limit: MAX_NAMES, provesAbsence };
-      if (!refused) refused = (await this.#listings.listAhead(directory, bounds)) > MAX_NAMES;
+      if (!refused) {
+        const size = await this.#listings.listAhead(directory, { limit: MAX_NAMES, provesAbsence });
+        // What is empty tells nothing of missing names.
+        refused = size > MAX_NAMES || (size === 0 && provesAbsence);
+      }
     } catch (error) {
       log('listing for names: %s', error);
       refused = true;

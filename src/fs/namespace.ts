@@ -187,7 +187,7 @@ export class Namespace {
   /** A directory that we made holds nothing yet: that is a complete listing. */
   createdEmpty(path: Path): void {
     const directory = new Directory();
-    directory.list(new Map(), this.#clock.monotonic(), true);
+    directory.list(new Map(), this.#clock.monotonic(), 'known');
     this.#directories.keep(path, directory);
   }
 

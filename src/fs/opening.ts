@@ -92,7 +92,7 @@ export class Opening {
     if (truncates || (flags & O_ACCMODE) !== O_RDONLY) mustBeWritable(this.#parts.options);
     else {
       // Without anything to wait for, the OPEN goes out at once.
-      const ahead = this.#ahead.opened(path);
+      const ahead = this.#ahead.opened(path) ?? this.#ahead.fromDisk(path);
       if (ahead !== null) await ahead;
       const opened = this.#openHere(path, flags);
       if (opened !== null) return opened;

@@ -84,6 +84,21 @@ async function wasRead(content: string): Promise<void> {
 }
 
 describe('with cache_dir', () => {
+  it('a file that the server told of a moment ago opens and is read without asking it again', async () => {
+    await wasRead('kept');
+    const second = await mountWith('kept');
+    await second.fs.lookup(path('f'));
+    expect(second.requests).toEqual(['lstat']);
+    const { handle } = await second.fs.open(path('f'), O_RDONLY);
+    expect((await readAll(second.fs, handle)).toString()).toBe('kept');
+    await second.fs.release(handle);
+    expect(second.requests).toEqual(['lstat']);
+    // Another content is none of what is on disk.
+    const third = await mountWith('other');
+    await third.fs.lookup(path('f'));
+    expect(await contentOf(third, 'f')).toBe('other');
+  });
+
   it('content comes from disk after a remount, and open asks as ever', async () => {
     const long = 'x'.repeat(3 * BLOCK_SIZE + 5);
     const first = await mount();

@@ -82,13 +82,16 @@ describe('names asked for one by one', () => {
     await world.fs.releasedir(handle);
     for (let d = 0; d < 40; d += 1) {
       const name = path(`${`${d}`.padStart(2, '0')}/.gitignore`);
-      // Asked before it is wanted, but for the first ones.
-      if (d > 2) expect(count(world.requests, 'lstat')).toBeGreaterThan(d);
+      // Known before it is wanted, but for the first ones.
+      const held = deferred<void>();
+      if (d > 3) world.after.set('lstat', () => held.promise);
       expect((await world.fs.lookup(name)).attributes).toBeNull();
+      world.after.delete('lstat');
+      held.resolve();
       await quiet(world);
       world.clock.advance(50);
     }
-    expect(count(world.requests, 'lstat')).toBe(40);
+    expect(count(world.requests, 'lstat')).toBeLessThanOrEqual(40);
   });
 
   it('are asked for singly in a directory that is too large, which is given up early', async () => {
