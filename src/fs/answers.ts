@@ -63,8 +63,9 @@ export class Answers {
   }
 
   async #ask(path: Path): Promise<Attributes | null> {
-    const { remote, identity, epochs, directories, vouching } = this.#settings;
+    const { remote, identity, epochs, directories, clock } = this.#settings;
     const since = epochs.now();
+    const askedAt = clock.monotonic();
     const at = remote.at(path);
     try {
       const answer = await remote.look(at);
@@ -78,7 +79,7 @@ export class Answers {
       if (epochs.isCurrent(path, since)) {
         const was = directories.nameAt(path);
         if (was !== undefined && was.attributes !== null) this.#vanished(path, was.type);
-        directories.put(path, null, vouching.answeredAt(path, since));
+        directories.put(path, null, askedAt);
       }
       return null;
     }

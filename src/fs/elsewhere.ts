@@ -97,9 +97,12 @@ export class Elsewhere {
     this.#vouching.onDropped = callback;
   }
 
-  /** From now on every change in `directory` is told to `changed`. False where that cannot be made use of. */
-  watched(directory: Path): boolean {
-    return this.#vouching.begin(directory, this.#parts.names.epochs.next());
+  /**
+   * From now on every change in `directory` is told to `changed`. False where that cannot be made use of. For `quiet`
+   * milliseconds nothing came or went there.
+   */
+  watched(directory: Path, quiet: number): boolean {
+    return this.#vouching.begin(directory, this.#parts.names.epochs.next(), quiet);
   }
 
   /** All that changed until `at`, in milliseconds of the monotonic clock, has been told. */

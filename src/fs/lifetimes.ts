@@ -38,12 +38,14 @@ export class Lifetimes {
 
   /** Of the listing of a directory. */
   ofListing(path: Path, { listedAt }: Directory): number {
-    return this.#longer(listedAt, this.#options.dirTtl, (at) => this.#vouching.left(path, at));
+    return this.#longer(listedAt, this.#options.dirTtl, (at) => this.#vouching.leftOfNames(path, at));
   }
 
   /** Of the belief that names which are missing in the listing of a directory do not exist. */
   ofAbsence(path: Path, { absenceProvedAt }: Directory): number {
-    return this.#longer(absenceProvedAt, this.#options.negativeTtl, (at) => this.#vouching.left(path, at));
+    return this.#longer(absenceProvedAt, this.#options.negativeTtl, (at) =>
+      this.#vouching.leftOfNames(path, at),
+    );
   }
 
   #longer(at: number | null, plain: number, vouched: (at: number) => number): number {
@@ -57,6 +59,7 @@ export class Lifetimes {
     // A change through another of its names makes its event there.
     if (type !== S_IFDIR && (attributes?.nlink ?? 1) > 1) return 0;
     const path = joinPath(home, name);
+    if (attributes === null) return this.#vouching.leftOfAbsence(path, home, at);
     const left = this.#vouching.leftOf(path, home, at);
     // What is made in a directory changes its attributes, and is told to who watches the directory itself.
     return type === S_IFDIR ? Math.min(left, this.#vouching.left(path, at)) : left;

@@ -21,10 +21,15 @@ const ECHO = 2000;
 /** Changes of ours that are remembered. */
 const MAX_OWN = 4096;
 
+/** Times of change may be so many milliseconds too old: there are filesystems that keep them in steps of two seconds. */
+const COARSE = 2000;
+
 /** Since when a directory is watched. */
 interface Watch {
   /** Milliseconds of the monotonic clock. */
   readonly at: number;
+  /** Since then no name came or went, in it and in those above, which had not changed for long when it began. */
+  readonly namesAt: number;
   /** What was asked before this epoch may be older than the watch. */
   readonly epoch: number;
 }
@@ -61,10 +66,17 @@ export class Vouching {
     return this.#watches.has(directory);
   }
 
-  /** From now on all changes in `directory` are told. False, and no effect, where its parent is not vouched for. */
-  begin(directory: Path, epoch: number): boolean {
-    if (directory !== ROOT && !this.#watches.has(parentOf(directory))) return false;
-    this.#watches.set(directory, { at: this.#clock.monotonic(), epoch });
+  /**
+   * From now on all changes in `directory` are told, and nothing came or went there for `quiet` milliseconds by the
+   * server's clock. False, and no effect, where its parent is not vouched for.
+   */
+  begin(directory: Path, epoch: number, quiet: number): boolean {
+    const parent = directory === ROOT ? undefined : this.#watches.get(parentOf(directory));
+    if (directory !== ROOT && parent === undefined) return false;
+    const at = this.#clock.monotonic();
+    const above = parent?.namesAt ?? Number.NEGATIVE_INFINITY;
+    const namesAt = Math.min(at, Math.max(above, at - quiet + COARSE));
+    this.#watches.set(directory, { at, namesAt, epoch });
     return true;
   }
 
@@ -117,16 +129,33 @@ export class Vouching {
     return at;
   }
 
-  /** Milliseconds that a listing of `directory`, asked for at `at`, is vouched for; 0 or less if it is not. */
+  /** Milliseconds that what was asked about `directory` at `at` is vouched for; 0 or less if it is not. */
   left(directory: Path, at: number): number {
-    const watch = this.#watches.get(directory);
-    if (watch === undefined || at <= watch.at) return 0;
-    return Math.min(this.#provedAt + this.#lifetime, at + LONGEST) - this.#clock.monotonic();
+    return this.#left(at, this.#watches.get(directory)?.at);
+  }
+
+  /** The same of which names there are in it, and which not. */
+  leftOfNames(directory: Path, at: number): number {
+    return this.#left(at, this.#watches.get(directory)?.namesAt);
   }
 
   /** The same of the one name `path` in `directory`. */
   leftOf(path: Path, directory: Path, at: number): number {
-    return at - this.#ownAt(path) < ECHO ? 0 : this.left(directory, at);
+    return this.#isEcho(path, at) ? 0 : this.left(directory, at);
+  }
+
+  /** The same of its absence. */
+  leftOfAbsence(path: Path, directory: Path, at: number): number {
+    return this.#isEcho(path, at) ? 0 : this.leftOfNames(directory, at);
+  }
+
+  #left(at: number, since: number | undefined): number {
+    if (since === undefined || at <= since) return 0;
+    return Math.min(this.#provedAt + this.#lifetime, at + LONGEST) - this.#clock.monotonic();
+  }
+
+  #isEcho(path: Path, at: number): boolean {
+    return at - this.#ownAt(path) < ECHO;
   }
 
   #ownAt(path: Path): number {

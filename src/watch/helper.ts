@@ -282,7 +282,7 @@ class InotifywaitHelper implements Helper {
       const type = types[at] ?? 0;
       at += 1;
       if (before?.ids.get(path) !== id && this.#ids.get(path) === id) {
-        this.#events.told({ kind: 'watched', id, type });
+        this.#events.told({ kind: 'watched', id, type, quiet: 0 });
       }
     }
   }

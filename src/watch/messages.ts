@@ -46,8 +46,11 @@ export interface Change {
 }
 
 export type Message =
-  /** The directory is watched; `type` is the f_type of its filesystem (statfs(2)). */
-  | { readonly kind: 'watched'; readonly id: number; readonly type: number }
+  /**
+   * The directory is watched; `type` is the f_type of its filesystem (statfs(2)), and `quiet` for how many milliseconds
+   * nothing came or went there, 0 where that is not told.
+   */
+  | { readonly kind: 'watched'; readonly id: number; readonly type: number; readonly quiet: number }
   /** It cannot be, for this errno of Linux (see REFUSAL). */
   | { readonly kind: 'refused'; readonly id: number; readonly errno: number }
   | { readonly kind: 'changed'; readonly id: number; readonly change: Change }
@@ -84,8 +87,12 @@ export function parseLine(line: ByteString): Message | null {
   const [, word, digits = '', rest = ''] = /^([=!*.])(\d{1,15})(?: (.*))?$/s.exec(line) ?? [];
   const id = Number(digits);
   switch (word) {
-    case '=':
-      return /^[\da-f]{1,8}$/.test(rest) ? { kind: 'watched', id, type: Number.parseInt(rest, 16) } : null;
+    case '=': {
+      const [, type, quiet] = /^([\da-f]{1,8}) (\d{1,15})$/.exec(rest) ?? [];
+      return type === undefined
+        ? null
+        : { kind: 'watched', id, type: Number.parseInt(type, 16), quiet: Number(quiet) };
+    }
     case '!':
       return /^\d{1,4}$/.test(rest) ? { kind: 'refused', id, errno: Number(rest) } : null;
     case '.':

@@ -4,7 +4,8 @@
  * finds; else `inotifywait`, which is given its directories when it starts. Nothing of a user's is in the command.
  *
  * What the script is told, a line each: `+ID PATH` watches a directory, `-ID` does no longer, `?N` is a question. It
- * says `=ID TYPE` when a directory is watched (TYPE: statfs(2)'s f_type, in hex) or `!ID ERRNO` when it cannot be,
+ * says `=ID TYPE QUIET` when a directory is watched (TYPE: statfs(2)'s f_type, in hex; QUIET: milliseconds since it was
+ * changed last) or `!ID ERRNO` when it cannot be,
  * `*ID MASK FOUND NAME` of what changed, `~` when events were lost, and answers `.N` behind all that came before.
  * FOUND is `-` for nothing, or the decimal mode, size, uid, gid, atime, mtime and nlink with commas. In paths and
  * names a backslash is `\b` and the end of a line `\n`.
@@ -52,9 +53,14 @@ def add(id, path):
     wd = libc.inotify_add_watch(inotify, path, MASK)
     if wd < 0 or libc.statfs(path, buffer) < 0:
         return say(b'!' + id, number(ctypes.get_errno()))
+    try:
+        s = os.lstat(path)
+        quiet = max(0, int((time.time() - max(s.st_ctime, s.st_mtime)) * 1000))
+    except OSError:
+        quiet = 0
     drop(ids.get(wd))
     ids[wd], wds[id], paths[id] = id, wd, path
-    say(b'=' + id, b'%x' % (ctypes.c_ulong.from_buffer(buffer).value & 0xffffffff))
+    say(b'=' + id, b'%x' % (ctypes.c_ulong.from_buffer(buffer).value & 0xffffffff), number(quiet))
 
 def drop(id):
     paths.pop(id, None)

@@ -41,8 +41,11 @@ export interface Watched {
   recent(most: number): readonly Path[];
   /** Grows while the mount is used. */
   readonly uses: number;
-  /** From now on every change in `directory` is told; false where that is of no use. */
-  watched(directory: Path): boolean;
+  /**
+   * From now on every change in `directory` is told; false where that is of no use. For `quiet` milliseconds nothing
+   * came or went there.
+   */
+  watched(directory: Path, quiet: number): boolean;
   /** `directory`, and all below it, is not watched any more. */
   unwatched(directory: Path): void;
   /** Nothing is watched any more, or something may not have been told. */
@@ -263,7 +266,7 @@ export class Watcher {
     switch (message.kind) {
       case 'watched':
         if (!tellsAll(message.type)) this.#refuse(path, message.id, UNTOLD);
-        else if (watched.watched(path)) this.#confirmed.add(path);
+        else if (watched.watched(path, message.quiet)) this.#confirmed.add(path);
         else this.dropped(path);
         return;
       case 'refused':

@@ -44,8 +44,13 @@ class Watched {
   }
 
   begin(...directories: string[]): void {
+    this.beginQuiet(0, ...directories);
+  }
+
+  /** Nothing came or went in them for `quiet` milliseconds. */
+  beginQuiet(quiet: number, ...directories: string[]): void {
     const { fs, clock } = this.direct;
-    for (const directory of directories) expect(fs.elsewhere.watched(path(directory))).toBe(true);
+    for (const directory of directories) expect(fs.elsewhere.watched(path(directory), quiet)).toBe(true);
     clock.advance(1);
     fs.elsewhere.proved(clock.monotonic());
   }
@@ -169,7 +174,7 @@ describe('what a watch vouches for', () => {
     after.set('lstat', () => answer.promise);
     const early = fs.lookup(path('f'));
     clock.advance(1);
-    fs.elsewhere.watched(path(''));
+    fs.elsewhere.watched(path(''), 0);
     after.clear();
     clock.advance(1);
     answer.resolve();
@@ -184,11 +189,50 @@ describe('what a watch vouches for', () => {
     expect(requests).toEqual(['lstat']);
   });
 
+  it('is also what was not there before it began, where nothing came or went since it was asked for', async () => {
+    const watched = await Watched.open({ negativeTtl: SECOND });
+    const { fs, clock } = watched.direct;
+    fs.elsewhere.unwatched(path('d'));
+    clock.advance(MINUTE);
+    await watched.list('d');
+    await watched.size('missing');
+    clock.advance(3 * SECOND);
+    // Times of change are kept in steps of two seconds by some: 'd' may have changed before 5 s, or 3 s, ago.
+    watched.beginQuiet(5 * SECOND + 1, '', 'd');
+    watched.pass(MINUTE);
+    const know = async () => {
+      expect(await watched.list('d')).toEqual(['x']);
+      expect(await watched.size('missing')).toBeNull();
+    };
+    expect(await watched.asked(know)).toEqual([]);
+    // What is in the files shows no directory.
+    expect(await watched.asked(() => watched.size('d/x'))).toEqual(['lstat']);
+    fs.elsewhere.lost();
+    await know();
+    clock.advance(3 * SECOND);
+    watched.beginQuiet(5 * SECOND, '', 'd');
+    watched.pass(MINUTE);
+    expect(await watched.asked(know)).toContain('lstat');
+  });
+
+  it('is no directory that lies in one where names came and went meanwhile', async () => {
+    const watched = await Watched.open();
+    const { fs, clock } = watched.direct;
+    fs.elsewhere.unwatched(path(''));
+    clock.advance(MINUTE);
+    await watched.list('d');
+    clock.advance(SECOND);
+    watched.beginQuiet(0, '');
+    watched.beginQuiet(60 * MINUTE, 'd');
+    watched.pass(MINUTE);
+    expect(await watched.asked(() => watched.list('d'))).toContain('opendir');
+  });
+
   it('is nothing below a directory that is not watched', async () => {
     const { fs } = await openDirect();
-    expect(fs.elsewhere.watched(path('d'))).toBe(false);
-    expect(fs.elsewhere.watched(path(''))).toBe(true);
-    expect(fs.elsewhere.watched(path('d'))).toBe(true);
+    expect(fs.elsewhere.watched(path('d'), 0)).toBe(false);
+    expect(fs.elsewhere.watched(path(''), 0)).toBe(true);
+    expect(fs.elsewhere.watched(path('d'), 0)).toBe(true);
     const dropped: string[] = [];
     fs.elsewhere.onDropped = (directory) => dropped.push(directory);
     fs.elsewhere.unwatched(path(''));

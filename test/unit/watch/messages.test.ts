@@ -9,7 +9,7 @@ const found = { permissions: 33188, size: 5, uid: 0, gid: 7, atime: 10, mtime: 1
 describe('a line of the script', () => {
   it.each<[string, unknown]>([
     ['~', { kind: 'overflow' }],
-    ['=3 ef53', { kind: 'watched', id: 3, type: 0xef53 }],
+    ['=3 ef53 1500', { kind: 'watched', id: 3, type: 0xef53, quiet: 1500 }],
     ['!4 28', { kind: 'refused', id: 4, errno: 28 }],
     ['.9', { kind: 'answer', id: 9 }],
   ])('%s is understood', (text, message) => {
@@ -40,8 +40,10 @@ describe('a line of the script', () => {
     'hello',
     '=3',
     '=3 xyz',
-    '=-3 ef53',
-    '=3 ef53ef53ef53',
+    '=3 ef53',
+    '=3 ef53 -1',
+    '=-3 ef53 0',
+    '=3 ef53ef53ef53 0',
     '!3 x',
     '.x',
     '*2 2 33188 f',

@@ -39,7 +39,7 @@ class Program {
   }
 
   /** Confirms, or refuses, what it was told to watch, and answers. */
-  async answer(how: (path: string) => string = () => `= ${EXT4}`): Promise<void> {
+  async answer(how: (path: string) => string = () => `= ${EXT4} 0`): Promise<void> {
     await settled();
     for (const line of this.heard.splice(0)) {
       const [, word, id, path = ''] = /^(.)(\d+) ?(.*)$/.exec(line) ?? [];
@@ -233,7 +233,7 @@ describe('where there is none', () => {
 describe('what it cannot watch', () => {
   it('is left out, with all below it, and said where it matters', async () => {
     await use('a/b');
-    await current().answer((path) => (path === '/srv/a' ? '! 28' : `= ${EXT4}`));
+    await current().answer((path) => (path === '/srv/a' ? '! 28' : `= ${EXT4} 0`));
     expect(told).toEqual(expect.arrayContaining(['watched ', 'unwatched a']));
     expect(watcher.status()).toMatchObject({
       state: 'watching',
@@ -246,7 +246,7 @@ describe('what it cannot watch', () => {
 
   it('ends the watch if it is the root on a filesystem of a network', async () => {
     await use('a');
-    await current().answer(() => '= 6969');
+    await current().answer(() => '= 6969 0');
     expect(watcher.status()).toMatchObject({
       state: 'impossible',
       reason: 'the filesystem there does not tell of what other machines do',
