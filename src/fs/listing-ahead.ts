@@ -1,7 +1,8 @@
 /**
  * Lists directories before a program opens them. A walk is seen when a directory is opened right after its
- * parent, as the first of its children, or as the next after the one before; a single `ls` is none. From then
- * on the directories that come next are listed, as many as the walk's window: it grows with every one that
+ * parent, as the first of its children, or as the next after the one before; a single `ls` is none. Several may go
+ * through one directory at the same time, each from where it was last (git has threads). From the first step on the
+ * directories that come next are listed, as many as the walk's window: it grows with every one that
  * was used and shrinks when another was wanted instead, and what is listed and not used yet counts against it.
  * So a walk that ends early leaves little behind, and nothing is listed without somebody going on.
  */
