@@ -88,7 +88,9 @@ export class LookupsAhead {
     if (isSecond || this.#walks.isNext(directory)) this.#enter(directory);
     this.#note(directory, { name: nameOf(path) });
     const listing = this.#listings.settled(directory);
-    if (listing !== null && this.#isPatient) {
+    // Where one name after the other is missing, a listing may tell nothing: it is not waited for.
+    const isMissing = before !== undefined && before.missing === before.name;
+    if (listing !== null && this.#isPatient && !isMissing) {
       await listing;
       const known = this.#names.known(path);
       if (known !== undefined) return known.value;
@@ -179,8 +181,8 @@ export class LookupsAhead {
     try {
       if (!refused) {
         const size = await this.#listings.listAhead(directory, { limit: MAX_NAMES, provesAbsence });
-        // What is empty tells nothing of missing names.
-        refused = size > MAX_NAMES || (size === 0 && provesAbsence);
+        // What is empty tells nothing, not even of missing names.
+        refused = size > MAX_NAMES || size === 0;
       }
     } catch (error) {
       log('listing for names: %s', error);

@@ -114,6 +114,22 @@ describe('names asked for one by one', () => {
     },
   );
 
+  it('that are missing one after the other wait for no listing, which may be empty', async () => {
+    const { fs, disk, after, requests } = await direct(0, 0, { negativeTtl: 1000 });
+    await mkdir(join(disk, 'empty'));
+    const held = deferred<void>();
+    after.set('readdir', () => held.promise);
+    for (const name of ['a', 'b', 'c', 'd']) {
+      expect((await fs.lookup(path(`empty/${name}`))).attributes).toBeNull();
+    }
+    expect(count(requests, 'opendir')).toBe(1);
+    held.resolve();
+    await expect.poll(() => fs.status().inFlight).toBe(0);
+    for (const name of ['e', 'f']) expect((await fs.lookup(path(`empty/${name}`))).attributes).toBeNull();
+    // It told nothing, and is not asked for again.
+    expect(count(requests, 'opendir')).toBe(1);
+  });
+
   it('cost no listing when one of them is asked for again and again', async () => {
     const world = await direct(1, 10, { statTtl: 1000 });
     for (let n = 0; n < 10; n += 1) {
