@@ -1,14 +1,15 @@
-/**
- * Which directories will a program that walks a tree list next? Programs go depth first, and through the
- * children of a directory as it lists them (find, tar, grep, rm), sorted (ls -R, rsync), sorted as parts of whole
- * paths (git's index) or by inode number (cp); some leave hidden ones out. Everything here is a pure rule; who lists ahead is in `fs/listing-ahead.ts`.
- */
-import type { ByteString } from '../base/bytes.js';
-import { joinPath, nameOf, type Path, parentOf, ROOT } from '../base/path.js';
+/** * Which directories will a program that walks a tree list next? Programs go depth first, or level by level, and
+through the * children of a directory as it lists them (find, tar, grep, rm), sorted (ls -R, rsync), sorted as parts of
+whole * paths (git's index) or by inode number (cp); some leave hidden ones out. Everything here is a pure rule; who
+lists ahead is in `fs/listing-ahead.ts`. */ import type { ByteString } from '../base/bytes.js'; import { joinPath,
+nameOf, type Path, parentOf, ROOT } from '../base/path.js';
 
 /** The orders in which programs visit what is in a directory, likeliest first. */
 export const ORDERS = ['listed', 'sorted', 'paths', 'inodes'] as const;
 export type Order = (typeof ORDERS)[number];
+
+/** Whether what lies in a directory is visited before its siblings, or after all directories of its level. */
+export type Descent = 'depth' | 'breadth';
 
 /** The subdirectories of a directory, none if it was not listed. */
 export type Subdirectories = (directory: Path, order: Order) => readonly ByteString[];
@@ -50,7 +51,47 @@ export function orderOf(
   return follows(order) ? order : (ORDERS.find(follows) ?? null);
 }
 
-/** What comes after `from` in a walk of the tree `root`, as far as its directories are known. */
+/** What a step from the directory `from` to `to` shows of how a program descends; null for nothing. */
+export function descentOf(
+  from: Path,
+  to: Path,
+  order: Order,
+  subdirectories: Subdirectories,
+): Descent | null {
+  if (parentOf(to) === from) return 'depth';
+  const isSibling = from !== to && from !== ROOT && parentOf(to) === parentOf(from);
+  return isSibling && subdirectories(from, order).length > 0 ? 'breadth' : null;
+}
+
+/** What comes after `from` in a walk of the tree `root`, level by level, as far as its directories are known. */
+export function* upcomingByLevel(
+  from: Path,
+  root: Path,
+  order: Order,
+  subdirectories: Subdirectories,
+): Generator<Path> {
+  function* childrenOf(directories: Iterable<Path>): Generator<Path> {
+    for (const directory of directories) {
+      for (const name of subdirectories(directory, order)) yield joinPath(directory, name);
+    }
+  }
+  /** What is behind `at` on its level. */
+  function* behind(at: Path): Generator<Path> {
+    if (at === root || at === ROOT) return;
+    const siblings = [...childrenOf([parentOf(at)])];
+    yield* siblings.slice(siblings.indexOf(at) + 1);
+    yield* childrenOf(behind(parentOf(at)));
+  }
+  /** The whole level of `at`. */
+  function* level(at: Path): Generator<Path> {
+    if (at === root || at === ROOT) yield at;
+    else yield* childrenOf(level(parentOf(at)));
+  }
+  yield* behind(from);
+  yield* childrenOf(level(from));
+}
+
+/** What comes after `from` in a walk of the tree `root`, depth first, as far as its directories are known. */
 export function* upcoming(
   from: Path,
   root: Path,

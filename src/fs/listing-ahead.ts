@@ -11,7 +11,17 @@ import type { ByteString } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import { nameOf, type Path, parentOf, ROOT } from '../base/path.js';
-import { FIRST_WINDOW, grown, type Order, orderOf, shrunk, upcoming } from '../cache/walk.js';
+import {
+  type Descent,
+  descentOf,
+  FIRST_WINDOW,
+  grown,
+  type Order,
+  orderOf,
+  shrunk,
+  upcoming,
+  upcomingByLevel,
+} from '../cache/walk.js';
 import type { Listings } from './listings.js';
 import type { Namespace } from './namespace.js';
 
@@ -33,6 +43,7 @@ const MAX_CURSORS = 20;
 interface Walk {
   readonly root: Path;
   order: Order;
+  descent: Descent;
   window: number;
   /** The directory opened last, and when. */
   position: Path;
@@ -97,6 +108,7 @@ export class ListingAhead {
     this.#visits.set(path, { at: now, cursors: [{ child: null, walk }] });
     if (walk === null) return;
     if (foreseen === undefined && this.#names.listed(path) === undefined) walk.window = shrunk(walk.window);
+    walk.descent = descentOf(walk.position, path, walk.order, this.#subdirectories) ?? walk.descent;
     walk.position = path;
     walk.at = now;
     this.#fill(walk);
@@ -153,7 +165,8 @@ export class ListingAhead {
 
   #fill(walk: Walk): void {
     let passed = 0;
-    for (const path of upcoming(walk.position, walk.root, walk.order, this.#subdirectories)) {
+    const coming = walk.descent === 'depth' ? upcoming : upcomingByLevel;
+    for (const path of coming(walk.position, walk.root, walk.order, this.#subdirectories)) {
       if (walk.ahead.size >= walk.window || passed > walk.window + HORIZON) return;
       if (this.#inFlight >= MAX_IN_FLIGHT || this.#heldNames >= MAX_NAMES) return;
       const isDone = this.#ahead.has(path) || walk.failed.has(path) || this.#names.listed(path) !== undefined;
@@ -215,6 +228,7 @@ function newWalk(root: Path, position: Path, order: Order, at: number): Walk {
   return {
     root,
     order,
+    descent: 'depth',
     window: FIRST_WINDOW,
     position,
     at,

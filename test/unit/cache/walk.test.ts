@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ByteString } from '../../../src/base/bytes.js';
 import type { Path } from '../../../src/base/path.js';
 import {
+  descentOf,
   FIRST_WINDOW,
   grown,
   type Order,
@@ -9,6 +10,7 @@ import {
   type Subdirectories,
   shrunk,
   upcoming,
+  upcomingByLevel,
 } from '../../../src/cache/walk.js';
 
 const path = (text: string) => text as Path;
@@ -24,6 +26,20 @@ function tree(directories: Readonly<Record<string, readonly string[]>>): Subdire
 
 const project = tree({ '': ['src', '.git', 'docs'], src: ['b', 'a'], 'src/a': ['deep'] });
 
+describe('a step', () => {
+  it.each<[string, string, string | null]>([
+    ['', 'src', 'depth'],
+    ['src', 'src/b', 'depth'],
+    ['src', '.git', 'breadth'],
+    // Nothing lies in it.
+    ['.git', 'docs', null],
+    ['src/a/deep', '.git', null],
+    ['src', 'src', null],
+  ])('from %s to %s shows %s', (from, to, descent) => {
+    expect(descentOf(path(from), path(to), 'listed', project)).toBe(descent);
+  });
+});
+
 describe('what comes next', () => {
   it.each<[Order, string, readonly string[]]>([
     ['listed', 'src', ['src/b', 'src/a', 'src/a/deep', '.git', 'docs']],
@@ -36,6 +52,22 @@ describe('what comes next', () => {
       expect([...upcoming(path(from), path(''), order, project)]).toEqual(expected);
     },
   );
+
+  it.each<[string, readonly string[]]>([
+    ['src', ['.git', 'docs', 'src/b', 'src/a']],
+    ['docs', ['src/b', 'src/a']],
+    ['src/b', ['src/a', 'src/a/deep']],
+    ['src/a/deep', []],
+  ])('level by level after %s is the rest of its level, then the one below', (from, expected) => {
+    expect([...upcomingByLevel(path(from), path(''), 'listed', project)]).toEqual(expected);
+  });
+
+  it('level by level stays in the tree that is walked', () => {
+    expect([...upcomingByLevel(path('src/b'), path('src'), 'listed', project)]).toEqual([
+      'src/a',
+      'src/a/deep',
+    ]);
+  });
 
   it('stays in the tree that is walked', () => {
     expect([...upcoming(path('src/b'), path('src'), 'listed', project)]).toEqual(['src/a', 'src/a/deep']);

@@ -88,6 +88,28 @@ describe('a walk', () => {
     expect(opened(world)).toBe(1);
   });
 
+  it('level by level is foreseen as well', async () => {
+    const world = await openDirect();
+    for (const top of ['a', 'b', 'c', 'd', 'e', 'f']) await siblings(world.disk, 5, top);
+    let level = [''];
+    for (let depth = 0; depth < 3; depth += 1) {
+      const below: string[] = [];
+      for (const directory of level) {
+        // By then it is seen that it goes by levels: what is wanted is there, and needs no answer.
+        const isForeseen = depth === 2 || (depth === 1 && level.indexOf(directory) > 1);
+        const held = deferred<void>();
+        if (isForeseen) world.after.set('opendir', () => held.promise);
+        const names = await list(world, directory);
+        world.after.delete('opendir');
+        held.resolve();
+        await quiet(world);
+        if (depth < 2) below.push(...names.map((name) => join(directory, name)));
+      }
+      level = below;
+    }
+    expect(opened(world)).toBe(1 + 6 + 30);
+  });
+
   it('may have several going at once: threads that go through parts of one directory', async () => {
     const world = await openDirect();
     await siblings(world.disk, 60);
