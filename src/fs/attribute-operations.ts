@@ -12,7 +12,7 @@ import { toAttributes, toStats } from './identity.js';
 import { LookupsAhead } from './lookups-ahead.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { AttributeChanges, Attributes, FileSystemStats, Lookup, Stat, Target } from './operations.js';
-import { changedThrough, missing, mustBeWritable, type Parts, statOf } from './parts.js';
+import { changedThrough, missing, mustBeWritable, namesAt, type Parts, statOf } from './parts.js';
 
 const X_OK = 1;
 const W_OK = 2;
@@ -109,6 +109,7 @@ export class AttributeOperations {
     node.own = changedBy(node.own, changes, clock.now() / 1000);
     if (changes.mtime !== undefined) node.isOwnTimed = true;
     if (node.path !== null) names.outdated(node.path);
+    this.#retimed(node.path, changes);
     behind.send(file, wanted);
     // Its time changes with what is still to be written.
     return statOf(this.#parts, path, node.overlaid(node.own), 0);
@@ -135,14 +136,17 @@ export class AttributeOperations {
     posted.post({
       what: 'set attributes',
       path,
-      about: [at],
+      about: namesAt(this.#parts, path),
       work: (requests) => remote.ask(requests.setstat(at, wanted), { op: 'setstat', path: at }, requests),
       takeBack: () => {
+        names.outdated(path);
         names.forget(path);
         this.#parts.kernel?.invalidateAttributes(path);
       },
     });
     names.changed(path, attributes);
+    changedThrough(this.#parts, path);
+    this.#retimed(path, changes);
     if (node !== undefined && isOurs) freshness.stamp(node, attributes);
     return statOf(this.#parts, path, attributes, options.statTtl);
   }
@@ -277,7 +281,7 @@ export class AttributeOperations {
     file: OpenFile | undefined,
     changes: AttributeChanges,
   ): Promise<Attributes> {
-    const { remote, names, identity, writes, content } = this.#parts;
+    const { remote, names, identity, writes } = this.#parts;
     const at = path === null ? null : remote.at(path);
     if (file !== undefined) {
       await writes.push(file);
@@ -294,8 +298,7 @@ export class AttributeOperations {
     const change = subject.set(wanted);
     file?.node.changing(change);
     const [before, done, after] = await Promise.allSettled([first, change, subject.stat()]);
-    // Only so can a file of other content look as it did once before.
-    if (path !== null && typeof changes.mtime === 'number') content.renewed(path);
+    this.#retimed(path, changes);
     if (done.status === 'rejected') {
       if (path !== null) names.forget(path);
       throw await remote.failure(done.reason, { op: 'setstat', path: at ?? remote.at(ROOT) });
@@ -313,6 +316,13 @@ export class AttributeOperations {
       await this.#restamp(path, node, toAttributes(identity, state, nlink), attributes);
     }
     return attributes;
+  }
+
+  /** A time that a program sets: only so can a file of other content look as it, or an earlier one, did before. */
+  #retimed(path: Path | null, { mtime }: AttributeChanges): void {
+    if (path === null || typeof mtime !== 'number') return;
+    const { links, content } = this.#parts;
+    for (const name of [path, ...links.others(path)]) content.renewed(name);
   }
 
   /** What the login may read below `path` may be another thing from now on; what is open stays so. */

@@ -57,7 +57,7 @@ export class AttributesBehind {
 
   /** Would a request on the home lane come behind every write and every change of the file? */
   isBehind(node: FileNode): boolean {
-    return this.#writes.isBehind(node) && node.changes.waiting === 0;
+    return this.#writes.isBehind(node) && node.changes.sent === node.changes.count;
   }
 
   /** Sends `wanted` behind everything that was written to the file and set before. */
@@ -66,9 +66,17 @@ export class AttributesBehind {
     const written = this.#writes.ended(file);
     const { resent } = node;
     const set = () => this.#remote.client.posted.fsetstat(file.handle, wanted);
+    const first = () => {
+      node.changes.sent += 1;
+      return set();
+    };
     const change = this.isBehind(node)
-      ? set()
-      : this.#later(node, Promise.all([written, node.changes.ended]), set);
+      ? first()
+      : Promise.all([written, node.changes.ended]).then(() => {
+          const sent = first();
+          this.#writes.goOn();
+          return sent;
+        });
     // A write that had to be repeated came behind it, and has made the file's time its own.
     const again = Promise.all([change, written]).then(() => (node.resent === resent ? undefined : set()));
     const ended = again.then(
@@ -82,16 +90,6 @@ export class AttributesBehind {
     void ended.then(() => {
       node.changes.underWay -= 1;
     });
-  }
-
-  async #later(node: FileNode, before: Promise<unknown>, set: () => Promise<void>): Promise<void> {
-    node.changes.waiting += 1;
-    try {
-      await before;
-      await set();
-    } finally {
-      node.changes.waiting -= 1;
-    }
   }
 
   async #failed(file: OpenFile, error: unknown): Promise<void> {

@@ -112,30 +112,39 @@ export class Creating {
 
   /**
    * The last descriptor of a posted file is gone and its data has arrived, when the server showed it as `found`. It gets
-   * the time that programs were told, and the kernel hears of what is different all the same.
+   * the time that programs were told, and the kernel hears of what is different all the same. False when the file was
+   * changed meanwhile, so that it has to be asked for again.
    */
-  async conclude(file: OpenFile, found: Attributes | null): Promise<void> {
-    const { remote, freshness, names, kernel } = this.#parts;
+  async conclude(file: OpenFile, found: Attributes | null): Promise<boolean> {
+    const { freshness, names, kernel } = this.#parts;
     const { node } = file;
     const { own } = node;
-    node.own = null;
-    if (own === null || found === null) return;
-    let truth = found;
-    if (own.mtime !== found.mtime) {
-      const { atime, mtime } = own;
-      const isSet = await remote.client.posted.fsetstat(file.handle, { atime, mtime }).then(
-        () => true,
-        () => false,
-      );
-      if (isSet) truth = { ...found, atime, mtime, ctime: mtime };
+    if (own === null || found === null) {
+      node.own = null;
+      return true;
     }
-    if (node.isDirty || node.handles.size > 1) return;
-    freshness.stamp(node, truth);
+    const truth = own.mtime === found.mtime ? found : await this.#timed(file, found, own);
+    // Until now programs were told what they had been told before.
+    if (node.own !== own) return false;
+    node.own = null;
     const { path } = node;
-    if (path === null) return;
-    names.changed(path, truth);
+    const isShared = node.isDirty || node.handles.size > 1;
+    if (!isShared) freshness.stamp(node, truth);
+    if (path === null) return true;
+    if (isShared) names.outdated(path);
+    else names.changed(path, truth);
     if (!looksSame({ ...own, size: truth.size, nlink: truth.nlink }, truth))
       kernel?.invalidateAttributes(path);
+    return true;
+  }
+
+  /** Gives the file, which was `found` so, the times of `own`; answers what it has then. */
+  async #timed(file: OpenFile, found: Attributes, { atime, mtime }: Attributes): Promise<Attributes> {
+    const { posted } = this.#parts.remote.client;
+    return posted.fsetstat(file.handle, { atime, mtime }).then(
+      () => ({ ...found, atime, mtime, ctime: mtime }),
+      () => found,
+    );
   }
 
   /** What programs are told of a file that is being made, or posted, without asking the server; null for any other. */
@@ -150,9 +159,9 @@ export class Creating {
 
   /** The content of the file has changed just now. */
   changed(node: FileNode): void {
+    node.isOwnTimed = false;
     if (node.own === null) return;
     const now = Math.floor(this.#parts.clock.now() / 1000);
     node.own = { ...node.own, mtime: now, ctime: now };
-    node.isOwnTimed = false;
   }
 }

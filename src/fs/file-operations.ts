@@ -12,7 +12,14 @@ import type { Creating } from './creating.js';
 import { type OpenFile, type Unsent, unsentOf } from './open-file.js';
 import type { Opening } from './opening.js';
 import type { Attributes, Ids, ReadResult, Stat, WriteFlags } from './operations.js';
-import { adoptBehind, changedThrough, mustBeCountable, mustBeWritable, type Parts } from './parts.js';
+import {
+  adoptBehind,
+  changedThrough,
+  mustBeCountable,
+  mustBeWritable,
+  namesAt,
+  type Parts,
+} from './parts.js';
 import { ServerCopy } from './server-copy.js';
 
 const log = logger('files');
@@ -109,8 +116,8 @@ export class FileOperations {
 
   /** `work` on the file goes on behind the back of programs; what changes its name comes behind it. */
   #follow(what: string, { node: { path } }: OpenFile, work: Promise<unknown>, closes = false): void {
-    const { posted, remote } = this.#parts;
-    posted.follow(what, path ?? ROOT, path === null ? [] : [remote.at(path)], work, closes);
+    const about = path === null ? [] : namesAt(this.#parts, path);
+    this.#parts.posted.follow(what, path ?? ROOT, about, work, closes);
   }
 
   /**
@@ -188,7 +195,7 @@ export class FileOperations {
         const { count } = node.changes;
         const found = await this.settle(file);
         // What was set meanwhile may have come behind the question.
-        if (node.changes.count === count) return await this.#creating.conclude(file, found);
+        if (node.changes.count === count && (await this.#creating.conclude(file, found))) return;
       }
     } catch (error) {
       node.own = null;
@@ -249,10 +256,12 @@ export class FileOperations {
     own: OpenFile | null,
     size: number,
   ): Promise<void> {
-    const { remote, names, files, content, writes, freshness } = this.#parts;
+    const { remote, names, files, content, writes, behind, freshness } = this.#parts;
     const { client } = remote;
     mustBeCountable(size);
     if (open !== undefined) await writes.push(open);
+    // It leaves a time of its own.
+    if (open !== undefined && !behind.isBehind(open.node)) await client.patiently(open.node.changes.ended);
     if (own === null && path === null) throw new FsError('ESTALE');
     const at = path === null ? null : remote.at(path);
     try {
@@ -344,9 +353,9 @@ export class FileOperations {
     }
   }
 
-  /** Everything that was written to the file is on the server; an earlier failure is told. */
+  /** Everything that was written to the file, or set of it, is on the server; an earlier failure is told. */
   async #confirmed(file: OpenFile): Promise<void> {
-    if (file.node.isDirty) await this.settle(file);
+    if (file.node.isDirty || file.node.changes.underWay > 0) await this.settle(file);
     await this.#tellFailure(file);
   }
 

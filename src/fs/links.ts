@@ -64,10 +64,11 @@ export class HardLinks {
 
   /** Names that may be the same file as `path`, without itself. */
   others(path: Path): Path[] {
-    const shown = this.#shared.get(path);
-    if (shown === undefined) return [];
     const names = new Set<Path>(this.twins(path));
-    for (const [name, other] of this.#shared.entries()) if (looksLike(shown, other)) names.add(name);
+    const shown = this.#shared.get(path);
+    if (shown !== undefined) {
+      for (const [name, other] of this.#shared.entries()) if (looksLike(shown, other)) names.add(name);
+    }
     names.delete(path);
     return [...names];
   }

@@ -14,7 +14,7 @@ import type { SftpAttributes } from '../sftp/attributes.js';
 import { Answers } from './answers.js';
 import type { LinkGuard } from './containment.js';
 import { Directories, homeOf } from './directories.js';
-import { Directory, type Name } from './directory.js';
+import { Directory, type Name, nameWith } from './directory.js';
 import { type Identity, toAttributes } from './identity.js';
 import { Lifetimes } from './lifetimes.js';
 import type { HardLinks } from './links.js';
@@ -160,13 +160,19 @@ export class Namespace {
     return this.#directories.size;
   }
 
-  /** Attributes that hold from now on, after a change of our own. */
+  /** Attributes that hold from now on, after a change of our own, by whichever of its names the file is asked for. */
   changed(path: Path, attributes: Attributes): void {
     this.#touch(path);
     if (isSymlink(attributes.mode)) this.answers.forgetTarget(path);
     // Who may list a directory may have changed with its mode.
     if (isDirectory(attributes.mode)) this.#directories.peek(path)?.unlist();
     this.#directories.put(path, attributes);
+    for (const twin of this.#links.twins(path)) {
+      if (twin === path) continue;
+      this.#touch(twin);
+      if (this.remembered(twin) !== undefined)
+        this.#directories.amend(twin, nameWith(nameOf(twin), attributes, this.#clock.monotonic()));
+    }
   }
 
   /** A name that we made, with what the server said of it; its directory changed as well. */
@@ -220,15 +226,19 @@ export class Namespace {
   setLinkCount(path: Path, nlink: number): void {
     this.#links.recount(path, nlink);
     for (const name of this.#links.twins(path)) {
-      const known = this.known(name)?.value;
-      if (known) this.changed(name, { ...known, nlink });
+      this.#touch(name);
+      const known = this.remembered(name);
+      if (known?.attributes)
+        this.#directories.amend(name, { ...known, attributes: { ...known.attributes, nlink } });
     }
   }
 
-  /** The file at `path` exists, and what is known of it no longer holds, since we changed it. */
+  /** The file at `path` exists, and what is known of it, by whichever of its names, no longer holds: we changed it. */
   outdated(path: Path): void {
-    this.#touch(path);
-    this.#directories.outdate(path);
+    for (const name of this.#links.twins(path)) {
+      this.#touch(name);
+      this.#directories.outdate(name);
+    }
   }
 
   /** Nothing is known of `path` any more, not even whether it exists. */
@@ -245,10 +255,12 @@ export class Namespace {
 
   /** Somebody else has changed the file at `path`: what was known of it no longer holds. */
   changedElsewhere(path: Path): void {
-    this.answers.voidAbout(path);
     if (isSymlink(this.remembered(path)?.type ?? 0)) this.answers.forgetTarget(path);
-    this.#directories.outdate(path);
-    this.answers.kernel?.invalidateAttributes(path);
+    for (const name of this.#links.twins(path)) {
+      this.answers.voidAbout(name);
+      this.#directories.outdate(name);
+      this.answers.kernel?.invalidateAttributes(name);
+    }
   }
 
   /** Somebody else has made the name `path`, or made and removed it again: the listing is not whole any more. */

@@ -114,8 +114,9 @@ export class OpenDirectories {
     if (files.openHandles === 0) return statOf(this.#parts, null, known.value, known.ttl);
     const child = joinPath(path, name);
     const node = files.openAt(child);
-    // An open file that the listing does not show as we know it: asking will tell.
-    if (node !== undefined && (node.isDirty || !node.matches(known.value))) return undefined;
+    // An open file that the listing does not show as we know it, or as programs are told of it: asking will tell.
+    const isOther = node !== undefined && (node.own !== null || node.isDirty || !node.matches(known.value));
+    if (isOther) return undefined;
     return statOf(this.#parts, child, known.value, known.ttl);
   }
 }

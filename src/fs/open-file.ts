@@ -85,10 +85,10 @@ export class FileNode {
   /** Are the times of `own` the server's, or those that a program has set since the last write? */
   isOwnTimed = false;
   /**
-   * Attributes that are set behind the data: how often, how many are not confirmed, how many of those not sent, and when
+   * Attributes that are set behind the data: how often, how many of these were sent, how many are not confirmed, and when
    * all have ended.
    */
-  readonly changes = { count: 0, underWay: 0, waiting: 0, ended: Promise.resolve() };
+  readonly changes = { count: 0, sent: 0, underWay: 0, ended: Promise.resolve() };
   readonly handles = new Set<OpenFile>();
   /** Written, not sent. */
   readonly buffer: WriteBuffer;

@@ -1,4 +1,5 @@
 /** The pieces of one mounted filesystem that its operations share. */
+import type { ByteString } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { FsError } from '../base/errno.js';
 import type { Path } from '../base/path.js';
@@ -79,6 +80,11 @@ export function missing(parts: Parts, ttl: number): Lookup {
   return { attributes: null, attrTtl: 0, entryTtl: Math.min(entryTtl, negativeTtl, ttl) };
 }
 
+/** All that the file at `path` is known to be called, absolute, on the server. */
+export function namesAt({ links, remote }: Parts, path: Path): readonly ByteString[] {
+  return [...links.twins(path)].map((name) => remote.at(name));
+}
+
 /**
  * The file at `path` changed through one of its names: what is cached under names that may be the same
  * file is dropped, here and in the kernel.
@@ -86,10 +92,10 @@ export function missing(parts: Parts, ttl: number): Lookup {
 export function changedThrough(parts: Parts, path: Path | null): void {
   if (path === null) return;
   for (const other of parts.links.others(path)) {
+    // Names of one file that we know of share its node and its attributes, which are up to date.
+    if (parts.links.areTwins(path, other)) continue;
     parts.names.outdated(other);
     const node = parts.files.peek(other);
-    // Names of one file that we know of share its node, which is up to date.
-    if (parts.links.areTwins(path, other)) continue;
     if (node !== undefined && !node.isDirty) parts.content.drop(node);
     parts.kernel?.invalidateData(other);
   }
@@ -114,7 +120,7 @@ export function adoptBehind(
   const { identity, names, freshness } = parts;
   const { path } = node;
   const attributes = toAttributes(identity, answer, path === null ? 0 : names.linkCount(path));
-  if (wasDirty) freshness.observeClock(attributes.mtime);
+  if (wasDirty && !node.isOwnTimed) freshness.observeClock(attributes.mtime);
   freshness.stamp(node, attributes);
   if (path === null) return attributes;
   if (names.epochs.isCurrent(path, since)) names.changed(path, attributes);

@@ -36,6 +36,8 @@ const RETRY_DELAY = 100;
 interface Pending {
   readonly file: OpenFile;
   readonly extent: Extent;
+  /** How many changes of the file's attributes came before it, and are to be done before: it leaves a time of its own. */
+  readonly changes: number;
   readonly finish: () => void;
 }
 
@@ -152,6 +154,11 @@ export class WriteBehind {
     return true;
   }
 
+  /** Something that a write had to wait for has been sent. */
+  goOn(): void {
+    this.#pump();
+  }
+
   #sendTail(file: OpenFile): void {
     const { node } = file;
     clearTimeout(this.#tails.get(node)?.timer);
@@ -165,7 +172,7 @@ export class WriteBehind {
     node.unconfirmed.add(extent);
     this.#unconfirmed += extent.data.length;
     const ended = new Promise<void>((resolve) => {
-      this.#queue.push({ file, extent, finish: resolve });
+      this.#queue.push({ file, extent, changes: node.changes.count, finish: resolve });
     });
     this.#promised.set(extent, { ended, since: this.#clock.monotonic() });
     if (node.unconfirmed.size * extent.data.length >= WIDE) void this.#lanes.widen(node.writer(file));
@@ -183,11 +190,13 @@ export class WriteBehind {
   }
 
   /** The lane that may take the write now, or null. */
-  #laneFor({ file, extent }: Pending): Lane | null {
+  #laneFor({ file, extent, changes }: Pending): Lane | null {
     const { node } = file;
+    if (node.changes.sent < changes) return null;
     const writer = node.writer(file);
     const end = extent.offset + extent.data.length;
-    let rival: DataClient | null = null;
+    // Attributes are changed over the home lane.
+    let rival: DataClient | null = node.changes.underWay > 0 ? this.#remote.client : null;
     for (const [other, { client }] of node.sent) {
       if (other.offset >= end || other.offset + other.data.length <= extent.offset) continue;
       if (rival !== null && rival !== client) return null;

@@ -41,6 +41,7 @@ const LATE: Deviation = {
 export const ASYNC_DEVIATIONS: Readonly<Record<string, Deviation>> = {
   'close: what was written is on the disk when it returns': LATE,
   'chmod: is on the disk at once': LATE,
+  'utimes: what was set by path is on the disk once the writer is closed': LATE,
   'behind: names made, moved and removed here are so there': LATE,
   'behind: append here goes behind what was appended there': LATE,
 };

@@ -50,6 +50,21 @@ describe('close-to-open', () => {
     expect(await contentOf(world, 'f')).toBe('new');
   });
 
+  it('does not take a time that a program has set for the server’s clock', async () => {
+    const world = await asking();
+    const { fs, disk } = world;
+    const { handle } = await fs.create(path('a'), O_WRONLY | O_EXCL, 0o644);
+    await fs.write(handle, 0, Buffer.from('content'), NOT_PAGES);
+    await fs.setattr({ path: path('a'), handle }, { atime: 1, mtime: 1 });
+    await fs.flush(handle);
+    await fs.release(handle);
+    await serverFile(disk, 'f', 'old');
+    await contentOf(world, 'f');
+    world.requests.length = 0;
+    await contentOf(world, 'f');
+    expect(world.requests).toEqual(['open', 'lstat', 'close']);
+  });
+
   it('tells the kernel to keep its pages only if nothing changed', async () => {
     const { fs, disk } = await openDirect();
     await serverFile(disk, 'f', 'old');

@@ -185,6 +185,39 @@ describe('with cache_dir', () => {
     expect(await contentOf(last, 'f')).toBe('new');
   });
 
+  it.each([false, true])('nor does a file that is made anew with it (posted: %s)', async (posts) => {
+    await wasRead('old');
+    const next = await mount({ posts });
+    await serverFile(next.disk, 'f', 'old');
+    await next.fs.unlink(path('f'));
+    const { handle } = await next.fs.create(path('f'), O_WRONLY | O_CREAT, 0o644);
+    await next.fs.write(handle, 0, Buffer.from('new'), NOT_PAGES);
+    await next.fs.setattr({ path: path('f'), handle }, { mtime: AGAIN, atime: AGAIN });
+    await next.fs.flush(handle);
+    await next.fs.release(handle);
+    await next.fs.flushAll();
+    expect(await contentOf(next, 'f')).toBe('new');
+  });
+
+  it('nor does one whose former time is posted, or set by another of its names', async () => {
+    await wasRead('old');
+    const next = await mount({ posts: true });
+    await serverFile(next.disk, 'f', 'old');
+    for (const name of ['g', 'h']) {
+      await next.fs.lookup(path(''));
+      await write(next, name, 'anything');
+      await next.fs.flushAll();
+    }
+    await write(next, 'f', 'new');
+    await next.fs.flushAll();
+    await next.fs.link(path('f'), path('e'));
+    await next.fs.lookup(path('e'));
+    await next.fs.setattr({ path: path('e'), handle: null }, { mtime: AGAIN, atime: AGAIN });
+    expect(next.fs.status().posted).toBe(1);
+    expect(await contentOf(next, 'f')).toBe('new');
+    await next.fs.flushAll();
+  });
+
   it('a file that takes the place of another that looks the same does not get its content', async () => {
     await wasRead('old');
     const next = await mountWith('old');

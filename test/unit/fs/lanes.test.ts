@@ -152,6 +152,49 @@ describe('a large file', () => {
     await fs.release(again.handle);
   });
 
+  it('has the time of a write that came behind one that a program had set', async () => {
+    const { fs, disk, requests, laneRequests, after } = await direct();
+    const { handle } = await fs.create(path('f'), O_WRONLY | O_CREAT, 0o644);
+    await writeWhole(fs, handle, Buffer.alloc(MIB));
+    await expect.poll(() => count(laneRequests, 'fstat')).toBe(3);
+    await writeWhole(fs, handle, Buffer.alloc(MIB));
+    await fs.setattr({ path: path('f'), handle }, { atime: 1, mtime: 1 });
+    await fs.fsync(handle);
+    const held = deferred<void>();
+    after.set('fsetstat', () => held.promise);
+    await fs.setattr({ path: path('f'), handle }, { atime: 1, mtime: 1 });
+    const before = count(laneRequests, 'write');
+    requests.length = 0;
+    await writeWhole(fs, handle, Buffer.alloc(MIB));
+    const flushed = fs.flush(handle);
+    // Where there is an order, and behind the request that sets the time.
+    expect(count(requests, 'write')).toBeGreaterThan(0);
+    expect(count(laneRequests, 'write')).toBe(before);
+    after.clear();
+    held.resolve();
+    await flushed;
+    expect((await stat(join(disk, 'f'))).mtimeMs).toBeGreaterThan(1000);
+    await fs.release(handle);
+  });
+
+  it('gets its attributes and its data in the order of the calls, however the lanes lag', async () => {
+    const { fs, disk, laneRequests } = await direct();
+    const { handle } = await fs.create(path('f'), O_WRONLY | O_CREAT, 0o644);
+    await writeWhole(fs, handle, Buffer.alloc(MIB));
+    await expect.poll(() => count(laneRequests, 'fstat')).toBe(3);
+    for (let round = 0; round < 3; round += 1) {
+      await writeWhole(fs, handle, Buffer.alloc(MIB, round));
+      await fs.setattr({ path: path('f'), handle }, { atime: 1, mtime: 1 });
+      await fs.setattr({ path: path('f'), handle }, { mode: 0o600 + round });
+    }
+    await fs.setattr({ path: path('f'), handle }, { size: 10 });
+    await fs.flush(handle);
+    await fs.release(handle);
+    const there = await stat(join(disk, 'f'));
+    expect(there).toMatchObject({ size: 10, mode: 0o100602 });
+    expect(there.mtimeMs).toBeGreaterThan(1000);
+  });
+
   it('does not use a handle of the file that took its name', async () => {
     const { fs, disk, beforeLane, laneRequests } = await direct();
     const data = randomBytes(8 * MIB);

@@ -272,6 +272,69 @@ describe('the time of a posted file', () => {
     expect((await stat(join(disk, 'a'))).mtimeMs / 1000).toBe(mtime);
     expect((await fs.lookup(path('a'))).attributes?.mtime).toBe(mtime);
   });
+
+  it('is shown while it is still being set', async () => {
+    const direct = await posting();
+    const { fs, disk, clock, after } = direct;
+    clock.advance(5000);
+    await put(fs, 'a', 'content');
+    const answered = deferred<void>();
+    after.set('fsetstat', () => answered.promise);
+    const told = (await fs.lookup(path('a'))).attributes?.mtime;
+    await expect.poll(() => direct.requests).toContain('fsetstat');
+    expect((await fs.lookup(path('a'))).attributes?.mtime).toBe(told);
+    await fs.setattr(named('a'), { mode: 0o600 });
+    after.clear();
+    answered.resolve();
+    await fs.flushAll();
+    expect((await fs.lookup(path('a'))).attributes).toMatchObject({ mode: 0o100600, mtime: told });
+    const there = await stat(join(disk, 'a'));
+    expect([there.mtimeMs / 1000, there.mode & 0o777]).toEqual([told, 0o600]);
+  });
+});
+
+describe('what is posted of a file with two names', () => {
+  const T = 1_000_000_000;
+
+  it.each(['first', 'other'])('by the name "%s" shows by both', async (name) => {
+    const { fs } = await posting();
+    await fs.link(path('first'), path('other'));
+    for (const each of ['first', 'other']) await fs.lookup(path(each));
+    await fs.setattr(named(name), { atime: T, mtime: T, mode: 0o600 });
+    expect(fs.status().posted).toBe(1);
+    for (const each of ['first', 'other'])
+      expect((await fs.lookup(path(each))).attributes).toMatchObject({ mtime: T, mode: 0o100600 });
+    await fs.flushAll();
+  });
+
+  it('is waited for by an open by the other one', async () => {
+    const direct = await posting();
+    const { fs } = direct;
+    await fs.link(path('first'), path('other'));
+    const go = hold(direct, 'setstat');
+    await fs.setattr(named('first'), { atime: T, mtime: T });
+    direct.requests.length = 0;
+    const opening = fs.open(path('other'), O_RDONLY);
+    await new Promise(setImmediate);
+    expect(direct.requests).toEqual([]);
+    go();
+    const { handle } = await opening;
+    expect((await fs.lookup(path('other'))).attributes?.mtime).toBe(T);
+    await fs.release(handle);
+    await fs.flushAll();
+  });
+
+  it('is taken back from both', async () => {
+    const { fs, before } = await posting();
+    await fs.link(path('first'), path('other'));
+    before.set('setstat', () => {
+      throw new SftpStatusError(SSH_FX_PERMISSION_DENIED, 'denied');
+    });
+    await fs.setattr(named('first'), { mode: 0o600 });
+    await fs.flushAll();
+    for (const each of ['other', 'first'])
+      expect((await fs.lookup(path(each))).attributes?.mode).toBe(0o100644);
+  });
 });
 
 describe('a posted change that fails', () => {

@@ -1,15 +1,17 @@
 /** One file by several names or descriptors, some of it written and not yet sent: there is only one truth. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_APPEND, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
+import type { Attributes } from '../../../src/fs/operations.js';
 import {
   type DirectFileSystem,
   NOT_PAGES,
   openDirect,
   path,
   readAll,
+  serverFile,
 } from '../../support/direct-filesystem.js';
 
 const replacing = { noReplace: false };
@@ -34,6 +36,66 @@ describe('a link made to a file with unsent writes', () => {
     for (const name of ['a', 'b']) expect((await fs.lookup(path(name))).attributes?.size).toBe(1010);
     await close(world, handle);
     expect(await readFile(join(disk, 'b'), 'utf8')).toBe('A'.repeat(1000) + 'B'.repeat(10));
+  });
+});
+
+describe('a file with two names', () => {
+  const T = 1_000_000_000;
+
+  /** What a listing shows of a file in the mounted directory; undefined where the kernel has to ask. */
+  async function listed({ fs }: DirectFileSystem, name: string): Promise<Attributes | null | undefined> {
+    const { handle } = await fs.opendir(path(''));
+    const { entries, describe: told } = await fs.readdir(handle, true);
+    await fs.releasedir(handle);
+    const entry = entries.find((each) => each.name === path(name));
+    return entry && told(entry)?.attributes;
+  }
+
+  it.each(['nothing', 'something'])('shows by both what was set with %s written to it', async (written) => {
+    const world = await openDirect();
+    const { fs } = world;
+    const { handle } = await fs.create(path('a'), O_RDWR, 0o644);
+    await listed(world, 'a');
+    await fs.link(path('a'), path('b'));
+    if (written === 'something') await fs.write(handle, 0, Buffer.from('x'), NOT_PAGES);
+    await fs.setattr(named('a'), { atime: T, mtime: T });
+    await fs.setattr(named('b'), { mode: 0o600 });
+    const shows = { mtime: T, mode: 0o100600, nlink: 2 };
+    for (const name of ['a', 'b']) {
+      expect((await listed(world, name)) ?? shows).toMatchObject(shows);
+      expect((await fs.lookup(path(name))).attributes).toMatchObject(shows);
+    }
+    await close(world, handle);
+    for (const name of ['b', 'a']) {
+      expect((await fs.lookup(path(name))).attributes).toMatchObject(shows);
+      expect(await listed(world, name)).toMatchObject(shows);
+    }
+  });
+
+  it('shows by both that it was written to, once that is sent', async () => {
+    const world = await openDirect();
+    const { fs, disk } = world;
+    await serverFile(disk, 'a', 'content');
+    await fs.link(path('a'), path('b'));
+    await fs.lookup(path('b'));
+    const { handle } = await fs.open(path('a'), O_RDWR);
+    // More than is kept waiting for a moment.
+    await fs.write(handle, 0, Buffer.alloc(1024 * 1024), NOT_PAGES);
+    await expect.poll(() => fs.status().dirtyBytes).toBe(0);
+    const mtime = Math.floor((await stat(join(disk, 'a'))).mtimeMs / 1000);
+    for (const name of ['b', 'a']) expect((await fs.lookup(path(name))).attributes?.mtime).toBe(mtime);
+    await close(world, handle);
+  });
+
+  it('keeps what is known of it when one of them goes', async () => {
+    const world = await openDirect();
+    const { fs, requests } = world;
+    await close(world, (await fs.create(path('a'), O_RDWR, 0o644)).handle);
+    await fs.link(path('a'), path('b'));
+    await fs.unlink(path('a'));
+    requests.length = 0;
+    expect((await fs.lookup(path('b'))).attributes).toMatchObject({ nlink: 1, mode: 0o100644 });
+    expect(requests).toEqual([]);
   });
 });
 
