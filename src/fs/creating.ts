@@ -58,7 +58,7 @@ export class Creating {
       what: 'create',
       path,
       about: [at],
-      work: (requests) => this.#make(requests, file, handle, wanted),
+      work: (requests) => this.#make(requests, file, told, handle, wanted),
       takeBack: () => this.#takeBack(file.node, path),
     });
     const stat = statOf(this.#parts, path, told, options.statTtl);
@@ -68,6 +68,7 @@ export class Creating {
   async #make(
     requests: Requests,
     file: OpenFile,
+    told: Attributes,
     promised: SftpHandle,
     { path, pflags, permissions }: NewFile,
   ): Promise<void> {
@@ -87,18 +88,20 @@ export class Creating {
     const isExact = answer === null || ((answer.permissions ?? permissions) & 0o7777) === permissions;
     const corrected = isExact ? null : requests.fsetstat(made, { permissions });
     if (!requests.fulfil(promised, made)) await requests.close(made);
-    if (answer !== null && !isOther) this.#confirmed(file.node, answer);
+    if (answer !== null && !isOther) this.#confirmed(file.node, told, answer);
     if (corrected !== null) await remote.ask(corrected, { op: 'setstat', path: at }, requests);
   }
 
-  /** What the server says of the new file; its owner may be another one than was taken for sure. */
-  #confirmed(node: FileNode, answer: SftpAttributes): void {
+  /** What the server says of the new file; its owner may be another one than was taken for sure, and `told`. */
+  #confirmed(node: FileNode, told: Attributes, answer: SftpAttributes): void {
     const { identity, posted, kernel } = this.#parts;
     const { uid, gid, ...rest } = toAttributes(identity, answer, 1);
     node.seen ??= { uid, gid, ...rest };
     const { own, path } = node;
     if (path !== null) posted.proved(path, { uid, gid });
-    if (own === null || (own.uid === uid && own.gid === gid)) return;
+    // What a program has set since stays.
+    if (own === null || own.uid !== told.uid || own.gid !== told.gid) return;
+    if (own.uid === uid && own.gid === gid) return;
     node.own = { ...own, uid, gid };
     if (path !== null) kernel?.invalidateAttributes(path);
   }

@@ -221,7 +221,7 @@ export class NameOperations {
     const answer = stat.status === 'fulfilled' ? stat.value : await this.#again(path);
     const given = giving.give(path, answer, await owner, (gift) => remote.client.lsetstat(at, gift));
     const attributes = names.created(path, given, nlink);
-    this.#parts.posted.proved(path, attributes);
+    this.#parts.posted.proved(path, owner === LOGIN ? null : attributes);
     return statOf(this.#parts, path, attributes, options.statTtl);
   }
 

@@ -107,11 +107,11 @@ export class OpenDirectories {
 
   /** What is known of an entry now: the snapshot is from opendir, and files change. */
   #describe(path: Path, directory: Directory, { name }: DirectoryEntry): Lookup | undefined {
-    const { names, files } = this.#parts;
+    const { names, files, links } = this.#parts;
     const known = names.knownIn(path, directory, name);
     if (known === undefined) return undefined;
     if (known.value === null) return missing(this.#parts, 0);
-    if (files.openHandles === 0) return statOf(this.#parts, null, known.value, known.ttl);
+    if (files.openHandles === 0 && links.isEmpty) return statOf(this.#parts, null, known.value, known.ttl);
     const child = joinPath(path, name);
     const node = files.openAt(child);
     // An open file that the listing does not show as we know it, or as programs are told of it: asking will tell.

@@ -30,6 +30,8 @@ export interface Stat {
   readonly attrTtl: number;
   /** How long the name itself may be trusted, in milliseconds. */
   readonly entryTtl: number;
+  /** All names that are known to be the file's, where there are several: to the kernel they have to be one file. */
+  readonly names?: Iterable<Path>;
 }
 
 /** The answer of a lookup: `attributes` is null for a name that does not exist (a negative entry). */
@@ -37,6 +39,7 @@ export interface Lookup {
   readonly attributes: Attributes | null;
   readonly attrTtl: number;
   readonly entryTtl: number;
+  readonly names?: Iterable<Path>;
 }
 
 /** What a call is about: a path, an open file, or both; the path is null once the name was removed. */

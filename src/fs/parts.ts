@@ -67,7 +67,9 @@ export function mustBeCountable(end: number): void {
 export function statOf(parts: Parts, path: Path | null, attributes: Attributes, ttl: number): Stat {
   const { attrTtl, entryTtl } = parts.options;
   const node = path === null ? undefined : parts.files.openAt(path);
+  const isLinked = path !== null && parts.links.twin(path) !== null;
   return {
+    ...(isLinked ? { names: parts.links.twins(path) } : {}),
     attributes: node?.overlaid(attributes) ?? attributes,
     // The time of a file that is being written is asked for when somebody wants it.
     attrTtl: node?.isDirty ? 0 : Math.min(attrTtl, ttl),

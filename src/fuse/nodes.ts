@@ -143,12 +143,16 @@ export class NodeTable {
     return known?.ino ?? this.#numbers.choose(parent.ino, name, this.#isLive);
   }
 
-  /** The node called `name`, made if need be; the kernel is about to learn of it once more. */
-  lookup(parent: Node, name: ByteString, mode: number): Node {
+  /**
+   * The node called `name`, made if need be; the kernel is about to learn of it once more. A file that is known by one of
+   * `names` already is the same node.
+   */
+  lookup(parent: Node, name: ByteString, mode: number, names: Iterable<Path> = []): Node {
     const directory = this.#live(parent);
     const type = mode & S_IFMT;
     let node = directory.children.get(name);
-    if (node === undefined || node.type !== type) {
+    if (node?.type !== type) node = this.#linked(directory, name, type, names);
+    if (node === undefined) {
       const ino = this.#numbers.choose(directory.ino, name, this.#isLive);
       node = new LiveNode(this.#nextId++, ino, type);
       this.#byId.set(node.id, node);
@@ -157,6 +161,18 @@ export class NodeTable {
     }
     node.lookups++;
     return node;
+  }
+
+  /** The node of that type that has one of these names, which gets a further one. */
+  #linked(parent: LiveNode, name: ByteString, type: number, names: Iterable<Path>): LiveNode | undefined {
+    for (const path of names) {
+      const known = this.find(path);
+      const node = known === undefined ? undefined : this.#live(known);
+      if (node?.type !== type) continue;
+      this.link(node, parent, name);
+      return node;
+    }
+    return undefined;
   }
 
   /** One more lookup of a node that has its name already, as LINK answers. */

@@ -58,8 +58,8 @@ function pack(state: State, node: Node, listing: Listing, { offset, size, plus }
       // An entry without attributes: the kernel looks it up if anybody wants them.
       packer.add({ name, ino: state.nodes.inoOf(node, name), mode: type, next });
     } else {
-      const { attributes, attrTtl, entryTtl } = found;
-      const { id: nodeid, ino } = state.nodes.lookup(node, name, attributes.mode);
+      const { attributes, attrTtl, entryTtl, names } = found;
+      const { id: nodeid, ino } = state.nodes.lookup(node, name, attributes.mode, names);
       packer.add({
         name,
         ino,

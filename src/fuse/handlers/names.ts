@@ -37,13 +37,13 @@ export const lookup: Handler = async (state, header, reader) => {
     () => childPath(state, parent, name),
     (path) => state.operations.lookup(path),
   );
-  const { attributes, attrTtl, entryTtl } = found;
+  const { attributes, entryTtl } = found;
   if (attributes === null) {
     if (entryTtl > 0) state.toldAbsent(parent, name);
     return payload(negativeEntryOut(entryTtl));
   }
   return {
-    deliver: () => [deliverEntry(state, parent, name, { attributes, attrTtl, entryTtl }).entry],
+    deliver: () => [deliverEntry(state, parent, name, { ...found, attributes }).entry],
   };
 };
 

@@ -6,7 +6,7 @@
 import type { ByteString } from '../../base/bytes.js';
 import { FsError } from '../../base/errno.js';
 import { isValidName, joinPath, NAME_MAX, type Path } from '../../base/path.js';
-import type { Attributes, Operations, Target } from '../../fs/operations.js';
+import type { Operations, Stat, Target } from '../../fs/operations.js';
 import type { Node, NodeTable } from '../nodes.js';
 import type { OpenFiles } from '../open-files.js';
 import type { PathGate } from '../path-gate.js';
@@ -93,19 +93,13 @@ export function targetOf(state: State, node: Node, fh: number | null): Target {
   return { path, handle };
 }
 
-interface Found {
-  readonly attributes: Attributes;
-  readonly attrTtl: number;
-  readonly entryTtl: number;
-}
-
 /** `fuse_entry_out` of a name, which counts as one lookup. */
 export function deliverEntry(
   state: State,
   parent: Node,
   name: ByteString,
-  found: Found,
+  found: Stat,
 ): { node: Node; entry: Buffer } {
-  const node = state.nodes.lookup(parent, name, found.attributes.mode);
+  const node = state.nodes.lookup(parent, name, found.attributes.mode, found.names);
   return { node, entry: entryOut({ nodeid: node.id, ino: node.ino, ...found }) };
 }

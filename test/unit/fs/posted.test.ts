@@ -2,7 +2,7 @@
  * durability=async: changes whose success is all but sure are answered before the server has confirmed them, go to it
  * in order, and if one fails after all, whoever asks hears of it and nothing goes on showing it.
  */
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
@@ -290,6 +290,42 @@ describe('the time of a posted file', () => {
     expect((await fs.lookup(path('a'))).attributes).toMatchObject({ mode: 0o100600, mtime: told });
     const there = await stat(join(disk, 'a'));
     expect([there.mtimeMs / 1000, there.mode & 0o777]).toEqual([told, 0o600]);
+  });
+});
+
+describe('the owner of a posted file', () => {
+  // Only then may it be given away.
+  it.runIf(process.getuid?.() === 0)(
+    'is the one that a program has set, whatever the server said before',
+    async () => {
+      const direct = await posting();
+      const { fs, disk, after } = direct;
+      await fs.lookup(path('a'));
+      const answered = deferred<void>();
+      after.set('open', () => answered.promise);
+      const { handle } = await fs.create(path('a'), O_RDWR | O_EXCL, 0o644);
+      expect(fs.status().posted).toBe(1);
+      await fs.setattr(named('a'), { uid: 1234, gid: 2345 });
+      after.clear();
+      answered.resolve();
+      await expect.poll(() => direct.requests).toContain('fsetstat');
+      expect((await fs.lookup(path('a'))).attributes).toMatchObject({ uid: 1234, gid: 2345 });
+      await fs.release(handle);
+      await fs.flushAll();
+      expect(await stat(join(disk, 'a'))).toMatchObject({ uid: 1234, gid: 2345 });
+    },
+  );
+
+  it.runIf(process.getuid?.() === 0)('is not the one of a file that was linked', async () => {
+    const { fs, disk } = await posting();
+    await writeFile(join(disk, 'given'), '');
+    await chown(join(disk, 'given'), 1234, 0);
+    await fs.link(path('given'), path('b'));
+    await fs.lookup(path('a'));
+    const { handle, attributes } = await fs.create(path('a'), O_RDWR | O_EXCL, 0o644);
+    expect(attributes.uid).toBe(0);
+    await fs.release(handle);
+    await fs.flushAll();
   });
 });
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ascii, type ByteString } from '../../../src/base/bytes.js';
 import { hashIno } from '../../../src/base/inode.js';
+import type { Path } from '../../../src/base/path.js';
 import { InodeNumbers } from '../../../src/fuse/inodes.js';
 import { type Node, NodeTable } from '../../../src/fuse/nodes.js';
 
@@ -70,6 +71,14 @@ describe('node table', () => {
     expect(table.pathOf(file)).toBe('h');
     table.rename(table.root, name('h'), table.root, name('i'));
     expect(table.pathOf(file)).toBe('i');
+  });
+
+  it('takes a name for one more of a node that is known by another of the names', () => {
+    const { table, file } = tableWith();
+    expect(table.lookup(table.root, name('h'), FILE, [ascii('missing'), ascii('d/f')] as Path[])).toBe(file);
+    expect(table.lookup(table.root, name('e'), DIR, [ascii('d/f')] as Path[])).not.toBe(file);
+    table.forget(file.id, 2);
+    expect(table.find(ascii('h'))).toBeUndefined();
   });
 
   it('takes a name that came back with another type for another file', () => {

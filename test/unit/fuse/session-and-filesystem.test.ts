@@ -107,6 +107,27 @@ it('a write where no file can be counted any more is EFBIG, and there is nothing
   expect(await read(nodeid, fh)).toBe('content');
 });
 
+describe('names that are known to be one file', () => {
+  it('lead to one node, after the kernel has forgotten it as well', async () => {
+    await serverFile(world.disk, 'a', 'content');
+    const before = await lookup('a');
+    expect(first(await call(OPCODE.LINK, 1, u64(before), cstring('b')))).toBe(before);
+    // Nobody answers a FORGET.
+    send(OPCODE.FORGET, before, u64(2));
+    const again = await lookup('b');
+    expect(again).not.toBe(before);
+    expect(await lookup('a')).toBe(again);
+    send(OPCODE.FORGET, again, u64(2));
+    // READDIRPLUS tells of both as well.
+    const fh = first(await call(OPCODE.OPENDIR, 1, u32(O_RDONLY), u32(0)));
+    await call(OPCODE.READDIRPLUS, 1, u64(fh), u64(0), u32(4096), u32(0), u64(0), u64(0));
+    const listed = await lookup('a');
+    expect(listed).not.toBe(again);
+    expect(await lookup('b')).toBe(listed);
+    await call(OPCODE.RELEASEDIR, 1, u64(fh), u64(0), u64(0));
+  });
+});
+
 describe('a refused write whose close was interrupted', () => {
   /** A file with a write that the server refuses when `refuse` is called, and its descriptor. */
   async function refusing() {
