@@ -1,5 +1,6 @@
 /** One error type for everything a filesystem call can fail with: errno for the program, cause for the log. */
 import { constants } from 'node:os';
+import { getSystemErrorMap } from 'node:util';
 
 /** Node's names of this platform, and one that it leaves out. */
 export type ErrnoName = keyof typeof constants.errno | 'EHOSTDOWN';
@@ -8,6 +9,11 @@ export const ERRNO: Readonly<Record<ErrnoName, number>> = {
   ...constants.errno,
   EHOSTDOWN: process.platform === 'darwin' ? 64 : 112,
 };
+
+/** What an errno says to a person, as strerror(3) does: `no space left on device`; its name where that is not known. */
+export function meaningOf(code: ErrnoName): string {
+  return getSystemErrorMap().get(-ERRNO[code])?.[1] ?? code;
+}
 
 export interface FsErrorOptions extends ErrorOptions {
   readonly undelivered?: () => void;

@@ -56,8 +56,8 @@ function describeLink(link: LinkStatus, mountpoint: string, roundTrip: number | 
 function listUnsent(unsent: readonly Unsent[], age: number | null, limit: number): readonly string[] {
   if (unsent.length === 0) return ['nothing'];
   const total = unsent.reduce((sum, { bytes }) => sum + bytes, 0);
-  const files = unsent.map(({ path, bytes, error }) => {
-    return `  ${describeUnsent({ path: printable(path), bytes, error: printable(error) })}`;
+  const files = unsent.map((each) => {
+    return `  ${describeUnsent({ ...each, path: printable(each.path), error: printable(each.error) })}`;
   });
   const oldest = age === null ? '' : `, the oldest for ${formatDuration(age)}`;
   return [`${formatBytes(total)} in ${formatCount(unsent.length, 'file')}${oldest}`, ...atMost(files, limit)];

@@ -54,17 +54,21 @@ export async function unmount(
   }
 
   if (force) return forceUnmount(path, daemons);
-  for (const daemon of daemons) await flush(daemon, path, warn, progress);
+  let isComplete = true;
+  for (const daemon of daemons) isComplete = (await flush(daemon, path, warn, progress)) && isComplete;
   if (mount !== undefined) await detach(path);
   for (const daemon of daemons) await end(daemon, mount === undefined);
+  if (!isComplete)
+    throw new CommandError('unsent', `${path} is unmounted, and what the server refused is lost`);
 }
 
+/** Answers whether the server has everything that was written. Throws while something is still to be sent. */
 async function flush(
   daemon: Daemon,
   path: string,
   warn: (text: string) => void,
   progress: Progress | null,
-): Promise<void> {
+): Promise<boolean> {
   const { status, pid, socket } = daemon;
   if (status === null) {
     throw new CommandError(
@@ -79,14 +83,15 @@ async function flush(
     unsent = await askControl(socket, { op: 'flush' }, { timeout: FLUSH_TIMEOUT });
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
-    if (error.kind === 'dead') return;
+    if (error.kind === 'dead') return true;
     throw new CommandError('unsent', `${path}: ${error.message}; --force unmounts all the same`);
   } finally {
     showing.abort();
     progress?.clear();
   }
-  if (unsent.length === 0) return;
+  if (unsent.length === 0) return true;
   warn(`data that the server did not take:\n${formatUnsent(unsent)}`);
+  if (unsent.every(({ isLost }) => isLost)) return false;
   throw new CommandError(
     'unsent',
     `${path} stays mounted, since written data could not be sent; --force gives it up`,

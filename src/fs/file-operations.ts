@@ -103,7 +103,7 @@ export class FileOperations {
     const file = this.#parts.files.get(handle);
     const { node } = file;
     const isPending = file.wrote || (file.canWrite && (node.isDirty || node.changes.underWay > 0));
-    if (isPending && this.#isWaitedFor(file)) await this.settle(file);
+    if (isPending && this.#isWaitedFor(file)) await this.#waitFor(file);
     else if (node.isDirty) this.#follow('write', file, this.#parts.writes.ended(file));
     await this.#tellFailure(file);
   }
@@ -111,7 +111,13 @@ export class FileOperations {
   /** Does whoever closes the file wait for the server? */
   #isWaitedFor({ sync }: OpenFile): boolean {
     const { posted, options } = this.#parts;
-    return !posted.isOn || sync || options.syncWrites;
+    return !posted.answersClose || sync || options.syncWrites;
+  }
+
+  async #waitFor(file: OpenFile): Promise<void> {
+    const { isDirty } = file.node;
+    await this.settle(file);
+    if (isDirty && file.failure === null) this.#parts.posted.dataArrived();
   }
 
   /** `work` on the file goes on behind the back of programs; what changes its name comes behind it. */
@@ -139,6 +145,8 @@ export class FileOperations {
     };
     if (file.node.isDirty) await this.settle(file, sync);
     else sync();
+    // Whoever asks is told, now or by the one who was told before.
+    file.node.refusal = null;
     await this.#tellFailure(file);
     await Promise.all(sent);
     posted.tell(file);
@@ -176,8 +184,9 @@ export class FileOperations {
     const { path } = file.node;
     file.node.lostBytes = 0;
     if (posted.isOn) {
+      file.node.refusal = refusal;
       // What nobody can reach any more was meant to be lost.
-      if (path !== null) posted.failure(path, refusal.message, refusal);
+      if (path !== null) posted.failure(path, refusal.message, refusal, unsent?.bytes);
       return null;
     }
     if (unsent === null) log('nobody was told: %s', refusal.message);

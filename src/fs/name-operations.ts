@@ -147,6 +147,7 @@ export class NameOperations {
       replace: isAtomic,
     };
     const wasMissing = names.known(to)?.value === null;
+    if (!noReplace && !wasMissing) await this.#mustBeWhole(from);
     this.#parts.late.before(to);
     const request = isAtomic ? client.posixRename(what.from, what.to) : client.rename(what.from, what.to);
     try {
@@ -163,6 +164,16 @@ export class NameOperations {
       to,
       links.areTwins(from, to) || (names.linkCount(from) > 1 && names.linkCount(to) > 1),
     );
+  }
+
+  /** What takes the place of a file has all that its writer was told is there. */
+  async #mustBeWhole(path: Path): Promise<void> {
+    const { remote, files, posted } = this.#parts;
+    const node = posted.isOn ? files.peek(path) : undefined;
+    if (node === undefined) return;
+    const arrived = remote.client.quiet(remote.at(path));
+    if (arrived !== null) await remote.client.patiently(arrived);
+    node.mustBeWhole();
   }
 
   /** The file, or the tree, has its new name; `mayBeOne`: both names may be one file, and then the old one stays. */

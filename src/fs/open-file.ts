@@ -15,12 +15,14 @@ import type { Fetch } from './content.js';
 import type { Lane } from './lanes.js';
 import type { Attributes } from './operations.js';
 
-/** Data, or another change, that could not be brought to the server, for a person to read. */
+/** Data, or another change, that the server does not have, for a person to read. */
 export interface Unsent {
   readonly path: string;
   /** 0 for a change of another kind, which `error` tells. */
   readonly bytes: number;
   readonly error: string;
+  /** The server refused it, and nothing is kept of it; else it is sent as soon as that is possible. */
+  readonly isLost: boolean;
 }
 
 /** What a program has open, for a person to read. */
@@ -71,6 +73,8 @@ export class FileNode {
   version = 0;
   /** Bytes of refused writes that no program has been told of. */
   lostBytes = 0;
+  /** Why the server refused data of the file after it was closed, as far as no program knows. */
+  refusal: FsError | null = null;
   /** How often a write had to be sent once more: what was asked behind the first time came before the second. */
   resent = 0;
   /** Counts writes, so that an answer that crossed one is recognised. */
@@ -173,6 +177,13 @@ export class FileNode {
     return null;
   }
 
+  /** Throws where the server refused data of the file and no program knows: such a file must not replace another. */
+  mustBeWhole(): void {
+    const failure = this.refusal ?? [...this.handles].find((handle) => handle.failure !== null)?.failure;
+    this.refusal = null;
+    if (failure) throw new FsError(failure.code, failure.message, { cause: failure });
+  }
+
   /** Reports a failed write to everyone who has the file open for writing, once each. */
   fail(error: FsError): void {
     for (const handle of this.handles) if (handle.canWrite) handle.failure ??= error;
@@ -260,8 +271,9 @@ export function describeHandle({ node, canRead, canWrite }: OpenFile): OpenHandl
 export function unsentOf(node: FileNode): Unsent | null {
   const failure = [...node.handles].find((handle) => handle.failure !== null)?.failure;
   const refused = failure ? node.lostBytes : 0;
-  const bytes = refused + dirtyBytesOf(node);
+  const dirty = dirtyBytesOf(node);
+  const bytes = refused + dirty;
   if (bytes === 0) return null;
   const path = node.path === null ? '(a removed file)' : decodeText(node.path);
-  return { path, bytes, error: failure?.message ?? 'not confirmed by the server' };
+  return { path, bytes, error: failure?.message ?? 'not confirmed by the server', isLost: dirty === 0 };
 }

@@ -311,6 +311,7 @@ export class Opening {
   #emptied(node: FileNode | undefined, request: Promise<unknown>): void {
     if (node === undefined) return;
     this.#parts.content.drop(node);
+    node.refusal = null;
     node.mayBecome(0, request);
     node.size = 0;
     this.#creating.changed(node);

@@ -84,7 +84,7 @@ export class PostedNames {
    * file.
    */
   async rename(from: Path, to: Path, noReplace: boolean): Promise<Attributes | null> {
-    const { remote, names, posted, lanes, links } = this.#parts;
+    const { remote, names, posted, lanes, links, files } = this.#parts;
     for (let room = posted.room(); room !== null; room = posted.room()) await room;
     const source = this.#told(from);
     const target = this.#told(to);
@@ -98,13 +98,18 @@ export class PostedNames {
     const what = { op: 'rename', from: remote.at(from), to: remote.at(to), replace: isAtomic } as const;
     const request = (requests: Requests) =>
       isAtomic ? requests.posixRename(what.from, what.to) : requests.rename(what.from, what.to);
+    const replacement = isNew ? undefined : files.peek(from);
+    const rename = async (requests: Requests) => {
+      replacement?.mustBeWhole();
+      await remote.ask(request(requests), what, requests);
+    };
     const renamed = deferred<void>();
     void lanes.whileRenaming(from, to, () => renamed.promise, true);
     posted.post({
       what: `rename to ${decodeText(to)}`,
       path: from,
       about: [what.from, what.to],
-      work: (requests) => remote.ask(request(requests), what, requests).finally(() => renamed.resolve()),
+      work: (requests) => rename(requests).finally(() => renamed.resolve()),
       takeBack: () => this.#takeBack([from, to]),
     });
     return source;

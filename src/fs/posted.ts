@@ -63,6 +63,8 @@ export class Posted {
   /** Failures so far, of how many anybody was told by a call, and of how many a person was told at an unmount. */
   #failed = 0;
   #heard = 0;
+  /** The server refused something since it took data for the last time. */
+  #isWary = false;
   #last: FsError | null = null;
   /** What a person has not been told of at an unmount. */
   #untold: Unsent[] = [];
@@ -84,6 +86,16 @@ export class Posted {
   /** How many have failed since mounting. */
   get failed(): number {
     return this.#failed;
+  }
+
+  /** Is data that a program leaves behind all but sure to be taken, so that its close need not wait? */
+  get answersClose(): boolean {
+    return this.isOn && !this.#isWary;
+  }
+
+  /** The server has taken data for which a program waited. */
+  dataArrived(): void {
+    this.#isWary = false;
   }
 
   /** May the login change names in the directory of `path`, by all that is known? */
@@ -156,13 +168,14 @@ export class Posted {
     });
   }
 
-  /** A change that programs took for done was refused. */
-  failure(path: Path, error: string, failure: FsError): void {
+  /** A change, or `bytes` of data, that programs took for done was refused. */
+  failure(path: Path, error: string, failure: FsError, bytes = 0): void {
     const name = decodeText(path);
     this.proofs.clear();
+    this.#isWary = true;
     this.#failed += 1;
     this.#last = failure;
-    this.#untold.push({ path: name, bytes: 0, error });
+    this.#untold.push({ path: name, bytes, error, isLost: true });
     if (this.#untold.length > MAX_FAILURES) this.#untold.shift();
     this.#settings.report(`${name}: ${error}`);
   }
@@ -199,7 +212,12 @@ export class Posted {
   /** What a person has not been told of: what failed, and what is not confirmed. */
   unsent(): readonly Unsent[] {
     const waiting = [...this.#pending].map(({ what, path }) => {
-      return { path: decodeText(path), bytes: 0, error: `${what}: not confirmed by the server` };
+      return {
+        path: decodeText(path),
+        bytes: 0,
+        error: `${what}: not confirmed by the server`,
+        isLost: false,
+      };
     });
     return [...this.#untold, ...waiting];
   }

@@ -185,7 +185,8 @@ export class Mount {
 
   /**
    * Sends what was written, unmounts, and resolves when nothing is left; at once when the mount has ended. Rejects
-   * with `busy` or `unsent`, and leaves it mounted; with `force` it ends in any case, and `unsent` says what was lost.
+   * with `busy`, or with `unsent` while something is still to be sent, and leaves it mounted. Where the server refused
+   * something, and with `force`, it ends in any case, and `unsent` says what was lost.
    */
   unmount(settings: UnmountSettings = {}): Promise<void> {
     return guarded(async () => {

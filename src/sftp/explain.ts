@@ -5,7 +5,7 @@
  * guess of `status.ts`; the world may have changed meanwhile, so all of this is the best answer, not proof.
  */
 import type { ByteString } from '../base/bytes.js';
-import { type ErrnoName, FsError } from '../base/errno.js';
+import { type ErrnoName, FsError, meaningOf } from '../base/errno.js';
 import { isDirectory, isSymlink } from '../base/mode.js';
 import { isWithin, NAME_MAX } from '../base/path.js';
 import {
@@ -74,7 +74,11 @@ export async function explain(client: ProbedClient, error: unknown, what: Operat
   if (error instanceof FsError) return error;
   const explained = (code: ErrnoName) => {
     const reason = error instanceof Error ? error.message : String(error);
-    return new FsError(code, `${what.op}: ${reason}`, { cause: error });
+    // "Failure" alone tells a person nothing of what was found out.
+    const isPlain = error instanceof SftpStatusError && error.code === SSH_FX_FAILURE && code !== 'EIO';
+    return new FsError(code, `${what.op}: ${isPlain ? `${meaningOf(code)}; ` : ''}${reason}`, {
+      cause: error,
+    });
   };
   if (!(error instanceof SftpStatusError)) return explained('EIO');
   try {

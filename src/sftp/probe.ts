@@ -87,9 +87,10 @@ export class Probe {
     return stats !== null && (stats.flag & ST_RDONLY) !== 0;
   }
 
-  /** Why nothing can be written where `path` is: EROFS, ENOSPC, or null. */
+  /** Why nothing can be written where `path` is, or is going to be: EROFS, ENOSPC, or null. */
   async whyFull(path: ByteString): Promise<ErrnoName | null> {
-    const stats = await this.#statvfs(path);
+    // A file whose renaming is still to come does not have that name yet.
+    const stats = (await this.#statvfs(path)) ?? (await this.#statvfs(serverParent(path)));
     if (stats === null) return null;
     if ((stats.flag & ST_RDONLY) !== 0) return 'EROFS';
     const noSpace = isUsedUp(stats.bavail, stats.blocks, NEARLY_FULL / Math.max(1, stats.frsize));

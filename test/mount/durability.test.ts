@@ -72,6 +72,9 @@ it('what the server refuses is told by status, by fsync once, and by unmount wit
   const unmounted = await world.remora.run(['unmount', mount.directory]);
   expect(unmounted).toMatchObject({ code: 72 });
   expect(unmounted.stderr).toEqual(failed);
+  // Nothing is left to be sent, so there is nothing to stay for.
+  expect(unmounted.stderr).toContain('is unmounted');
+  await mount.ended();
 });
 
 it('what cannot be sent is named by unmount with 72, and is given up only by force', async () => {

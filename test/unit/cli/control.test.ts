@@ -60,7 +60,7 @@ function raw(path: string, bytes: string | Buffer, lines: number): Promise<strin
 describe('the control protocol', () => {
   it('answers status, unsent, flush and stop', async () => {
     const stops: boolean[] = [];
-    const unsent = [{ path: 'a', bytes: 3, error: 'ENOSPC' }];
+    const unsent = [{ path: 'a', bytes: 3, error: 'ENOSPC', isLost: true }];
     const path = await serve({
       unsent: () => unsent,
       flush: async () => unsent,
@@ -78,7 +78,7 @@ describe('the control protocol', () => {
   });
 
   it('sends the end of a mount to who waits for it before it closes', async () => {
-    const path = await serve({ stop: async () => [{ path: 'a', bytes: 3, error: 'lost' }] });
+    const path = await serve({ stop: async () => [{ path: 'a', bytes: 3, error: 'lost', isLost: true }] });
     const asked = askControl(path, { op: 'stop', force: true }, QUICKLY);
     await expect(asked).resolves.toHaveLength(1);
     await servers.pop()?.close();
@@ -96,7 +96,7 @@ describe('the control protocol', () => {
     });
     const answer = askControl(path, { op: 'stop', force: true }, QUICKLY);
     await asked.promise;
-    ended.resolve([{ path: 'a', bytes: 3, error: 'lost' }]);
+    ended.resolve([{ path: 'a', bytes: 3, error: 'lost', isLost: true }]);
     void servers.pop()?.close();
     await expect(answer).resolves.toHaveLength(1);
   });

@@ -39,7 +39,7 @@ describe('status', () => {
   it('says everything that is known, what matters most first', () => {
     const report = reportOf({
       traffic: { received: 2048, sent: 10, receiveRate: 1024, sendRate: 0, roundTrip: 12.34 },
-      unsent: [{ path: 'a', bytes: 1024, error: 'not confirmed' }],
+      unsent: [{ path: 'a', bytes: 1024, error: 'not confirmed', isLost: false }],
       filesystem: { ...STATUS.filesystem, dirtyAge: 5000, cacheHits: 3, cacheMisses: 1, inFlight: 2 },
       handles: [
         { path: 'a', access: 'read and write', unsent: 1024 },
@@ -111,8 +111,8 @@ describe('status', () => {
   it('says why there is no connection, what is tried, and what a person can do', () => {
     const link = { ...STATUS.link, state: 'offline', reason: 'no answer\x1b', attempts: 3 } as const;
     const unsent = [
-      { path: 'a', bytes: 1024, error: 'not confirmed' },
-      { path: 'b\n', bytes: 1, error: 'ENOSPC' },
+      { path: 'a', bytes: 1024, error: 'not confirmed', isLost: false },
+      { path: 'b\n', bytes: 1, error: 'ENOSPC', isLost: true },
     ];
     const waiting = reportOf({ state: 'offline', link: { ...link, retryAt: 1_072_000 }, unsent });
     const text = formatStatus([waiting], NOW, ONCE);

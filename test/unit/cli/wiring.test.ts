@@ -143,6 +143,7 @@ describe('formats', () => {
       ]),
     ).toBe('a    bb\nccc  d\n');
     expect(formatTable([])).toBe('');
-    expect(formatUnsent([{ path: 'x', bytes: 2048, error: 'EIO' }])).toBe('  x: 2.0 KiB (EIO)\n');
+    const unsent = { path: 'x', bytes: 2048, error: 'EIO', isLost: true };
+    expect(formatUnsent([unsent])).toBe('  x: 2.0 KiB (EIO)\n');
   });
 });

@@ -6,7 +6,7 @@ import { chmod, chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
-import { O_EXCL, O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/base/mode.js';
+import { O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
 import { SftpStatusError } from '../../../src/sftp/errors.js';
 import {
   cutAfter,
@@ -19,6 +19,7 @@ import {
 } from '../../support/direct-filesystem.js';
 
 const SSH_FX_PERMISSION_DENIED = 3;
+const SSH_FX_NO_SPACE_ON_FILESYSTEM = 14;
 const named = (name: string) => ({ path: path(name), handle: null });
 
 /** A file system that posts, in whose root directory the server has let a file be made. */
@@ -41,8 +42,7 @@ async function put(fs: DirectFileSystem['fs'], name: string, content: string): P
   await fs.lookup(path(name));
   const { handle } = await fs.create(path(name), O_RDWR | O_EXCL, 0o644);
   if (content !== '') await fs.write(handle, 0, Buffer.from(content), NOT_PAGES);
-  await fs.flush(handle);
-  await fs.release(handle);
+  await fs.flush(handle).finally(() => fs.release(handle));
 }
 
 /** Makes a directory as a program does. */
@@ -452,6 +452,91 @@ describe('a posted change that fails', () => {
     await make(fs, 'd');
     await fs.flushAll();
     await expect(make(fs, 'e')).rejects.toMatchObject({ code: 'EACCES' });
+  });
+});
+
+describe('data that the server has no room for', () => {
+  const FULL = () => {
+    throw new SftpStatusError(SSH_FX_NO_SPACE_ON_FILESYSTEM, 'full');
+  };
+
+  it('is given up: told with its size, by fsync once, and the file shows what the server has', async () => {
+    const { fs, before } = await posting();
+    const { handle: other } = await fs.open(path('first'), O_RDWR);
+    before.set('write', FULL);
+    await put(fs, 'a', 'content');
+    await expect(fs.fsync(other)).rejects.toMatchObject({ code: 'ENOSPC' });
+    await fs.fsync(other);
+    expect(await fs.flushAll()).toMatchObject([{ path: 'a', bytes: 7, isLost: true }]);
+    expect((await fs.lookup(path('a'))).attributes?.size).toBe(0);
+    await fs.release(other);
+  });
+
+  it('makes the next close wait and tell, until the server has taken data again', async () => {
+    const direct = await posting();
+    const { fs, disk, before } = direct;
+    before.set('write', FULL);
+    await put(fs, 'a', 'content');
+    await fs.flushAll();
+    await expect(put(fs, 'b', 'content')).rejects.toMatchObject({ code: 'ENOSPC' });
+    before.clear();
+    await put(fs, 'c', 'content');
+    expect(await readFile(join(disk, 'c'), 'utf8')).toBe('content');
+    const go = hold(direct, 'write');
+    await put(fs, 'd', 'content');
+    expect(fs.status().posted).toBeGreaterThan(0);
+    go();
+    await fs.flushAll();
+  });
+
+  it('leaves the file alone that it was to replace, though the rename was answered', async () => {
+    const direct = await posting();
+    const { fs, disk, before } = direct;
+    await put(fs, 'target', 'old');
+    await fs.flushAll();
+    const gate = deferred<void>();
+    before.set('write', () => gate.promise.then(FULL));
+    await put(fs, 'new', 'new content');
+    await fs.rename(path('new'), path('target'), { noReplace: false });
+    gate.resolve();
+    const unsent = await fs.flushAll();
+    expect(unsent).toContainEqual(expect.objectContaining({ path: 'new', isLost: true }));
+    expect(await readFile(join(disk, 'target'), 'utf8')).toBe('old');
+    before.clear();
+    expect((await fs.lookup(path('target'))).attributes?.size).toBe(3);
+    expect((await fs.lookup(path('new'))).attributes?.size).toBe(0);
+  });
+
+  it('is told to a program that renames the file over another after it was lost, once', async () => {
+    const { fs, disk, before } = await posting();
+    await put(fs, 'target', 'old');
+    await fs.flushAll();
+    before.set('write', FULL);
+    await put(fs, 'new', 'new content');
+    await fs.flushAll();
+    before.clear();
+    const rename = () => fs.rename(path('new'), path('target'), { noReplace: false });
+    await expect(rename()).rejects.toMatchObject({ code: 'ENOSPC' });
+    expect(await readFile(join(disk, 'target'), 'utf8')).toBe('old');
+    await rename();
+    expect(await readFile(join(disk, 'target'), 'utf8')).toBe('');
+  });
+
+  it('is forgotten when the file is written anew', async () => {
+    const { fs, disk, before } = await posting();
+    await put(fs, 'target', 'old');
+    await fs.flushAll();
+    before.set('write', FULL);
+    await put(fs, 'new', 'new content');
+    await fs.flushAll();
+    before.clear();
+    const { handle } = await fs.open(path('new'), O_WRONLY | O_TRUNC);
+    await fs.write(handle, 0, Buffer.from('again'), NOT_PAGES);
+    await fs.flush(handle);
+    await fs.release(handle);
+    await fs.rename(path('new'), path('target'), { noReplace: false });
+    await fs.flushAll();
+    expect(await readFile(join(disk, 'target'), 'utf8')).toBe('again');
   });
 });
 

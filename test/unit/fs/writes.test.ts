@@ -229,7 +229,9 @@ describe('appending', () => {
     const { fs, before } = await openDirect();
     const held = await fs.create(path('held'), O_WRONLY, 0o644);
     await fs.write(held.handle, 0, Buffer.alloc(700), NOT_PAGES);
-    expect(fs.unsent()).toEqual([{ path: 'held', bytes: 700, error: 'not confirmed by the server' }]);
+    expect(fs.unsent()).toEqual([
+      { path: 'held', bytes: 700, error: 'not confirmed by the server', isLost: false },
+    ]);
     await fs.flush(held.handle);
     expect(fs.unsent()).toEqual([]);
     before.set('write', NO_SPACE);

@@ -362,6 +362,14 @@ describe('what cannot be provoked', () => {
     expect(await errno(broken, create)).toBe('EIO');
   });
 
+  it('a full disk is found by the directory, where the file does not have its name yet, and is said in words', async () => {
+    const full = server({}, { bavail: 0 });
+    const statvfs: ProbedClient['statvfs'] = (path) => (path === '/f' ? gone() : full.statvfs(path));
+    const told = await explain({ ...full, statvfs }, failure, { op: 'write', path: p('/f') });
+    expect(told.code).toBe('ENOSPC');
+    expect(told.message).toBe('write: no space left on device; the server answered status 4 (Failure)');
+  });
+
   it('a lost connection, a broken protocol and a bug of ours are EIO; an FsError stays', async () => {
     const what = { op: 'lstat', path: p('/x') } as const;
     const lost = await explain(server(), new ConnectionLostError('the connection ended'), what);
