@@ -173,7 +173,8 @@ export class NameOperations {
     if (node === undefined) return;
     const arrived = remote.client.quiet(remote.at(path));
     if (arrived !== null) await remote.client.patiently(arrived);
-    node.mustBeWhole();
+    const loss = node.takeLoss();
+    if (loss !== null) throw loss;
   }
 
   /** The file, or the tree, has its new name; `mayBeOne`: both names may be one file, and then the old one stays. */

@@ -177,11 +177,11 @@ export class FileNode {
     return null;
   }
 
-  /** Throws where the server refused data of the file and no program knows: such a file must not replace another. */
-  mustBeWhole(): void {
-    const failure = this.refusal ?? [...this.handles].find((handle) => handle.failure !== null)?.failure;
+  /** Why the file lacks data, as far as no program knows; null when it is whole. Whoever asks tells it. */
+  takeLoss(): FsError | null {
+    const loss = this.refusal ?? [...this.handles].find(({ failure }) => failure !== null)?.failure ?? null;
     this.refusal = null;
-    if (failure) throw new FsError(failure.code, failure.message, { cause: failure });
+    return loss && new FsError(loss.code, loss.message, { cause: loss });
   }
 
   /** Reports a failed write to everyone who has the file open for writing, once each. */

@@ -10,6 +10,7 @@ import { isWithin, type Path, parentOf } from '../base/path.js';
 import type { Requests } from '../recovery/requests.js';
 import { POSIX_RENAME } from '../sftp/constants.js';
 import type { Operation } from '../sftp/explain.js';
+import type { FileNode } from './open-file.js';
 import type { Attributes, Stat } from './operations.js';
 import { type Parts, statOf } from './parts.js';
 import { newAttributes } from './posted.js';
@@ -98,10 +99,10 @@ export class PostedNames {
     const what = { op: 'rename', from: remote.at(from), to: remote.at(to), replace: isAtomic } as const;
     const request = (requests: Requests) =>
       isAtomic ? requests.posixRename(what.from, what.to) : requests.rename(what.from, what.to);
-    const replacement = isNew ? undefined : files.peek(from);
+    const file = files.peek(from);
     const rename = async (requests: Requests) => {
-      replacement?.mustBeWhole();
-      await remote.ask(request(requests), what, requests);
+      if (isNew || !(await this.#isGivenUp(file, from, requests)))
+        await remote.ask(request(requests), what, requests);
     };
     const renamed = deferred<void>();
     void lanes.whileRenaming(from, to, () => renamed.promise, true);
@@ -110,9 +111,33 @@ export class PostedNames {
       path: from,
       about: [what.from, what.to],
       work: (requests) => rename(requests).finally(() => renamed.resolve()),
-      takeBack: () => this.#takeBack([from, to]),
+      // What programs have given these names to since is another file's matter.
+      takeBack: () =>
+        this.#takeBack([
+          ...(files.peek(from) === undefined ? [from] : []),
+          ...(files.peek(to) === file ? [to] : []),
+        ]),
     });
     return source;
+  }
+
+  /**
+   * Does `file`, which is called `from` on the server, lack data, so that it must not replace another? Throws if that is
+   * to be told; nobody misses one that has been replaced or removed in its turn. Such a file is removed, and so is one
+   * whose name programs have given to another since; any other stays where it is.
+   */
+  async #isGivenUp(file: FileNode | undefined, from: Path, requests: Requests): Promise<boolean> {
+    const loss = file?.takeLoss() ?? null;
+    if (file === undefined || loss === null) return false;
+    const { remote, files } = this.#parts;
+    const wasMade = file.seen !== null;
+    const isMissed = file.path !== null || !wasMade;
+    if (wasMade && (!isMissed || files.peek(from) !== undefined)) {
+      const path = remote.at(from);
+      await remote.ask(requests.remove(path), { op: 'remove', path }, requests).catch(unlessMissing);
+    }
+    if (isMissed) throw loss;
+    return true;
   }
 
   /** What programs are told of a name without asking the server: undefined for nothing. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
-import { SftpStatusError } from '../../../src/sftp/errors.js';
+import { ConnectionLostError, SftpStatusError } from '../../../src/sftp/errors.js';
 import {
   cutAfter,
   cutBefore,
@@ -507,6 +507,31 @@ describe('data that the server has no room for', () => {
     expect((await fs.lookup(path('new'))).attributes?.size).toBe(0);
   });
 
+  it.each([
+    ['is not in the way of a file that programs make by the same name', false, 'old', 'again', 1],
+    ['is missed by nobody when the file has been replaced in its turn', true, 'again', null, 0],
+  ])('%s', async (_what, isReplaced, target, rest, failures) => {
+    const direct = await posting();
+    const { fs, disk, before } = direct;
+    await put(fs, 'target', 'old');
+    await fs.flushAll();
+    const gate = deferred<void>();
+    const fail = [FULL];
+    before.set('write', () => gate.promise.then(() => fail.pop()?.()));
+    const rename = () => fs.rename(path('new'), path('target'), { noReplace: false });
+    await put(fs, 'new', 'new content');
+    await rename();
+    await put(fs, 'new', 'again');
+    if (isReplaced) await rename();
+    gate.resolve();
+    const lost = (await fs.flushAll()).filter(({ error }) => error.startsWith('rename'));
+    expect(lost).toHaveLength(failures);
+    expect(await readFile(join(disk, 'target'), 'utf8')).toBe(target);
+    expect(await readFile(join(disk, 'new'), 'utf8').catch(() => null)).toBe(rest);
+    before.clear();
+    expect((await fs.lookup(path('target'))).attributes?.size).toBe(target.length);
+  });
+
   it('is told to a program that renames the file over another after it was lost, once', async () => {
     const { fs, disk, before } = await posting();
     await put(fs, 'target', 'old');
@@ -541,6 +566,27 @@ describe('data that the server has no room for', () => {
 });
 
 describe('a lost connection', () => {
+  it('loses nothing where a file is replaced twice before its data has arrived', async () => {
+    const { fs, disk, before, link } = await posting();
+    await put(fs, 'target', 'old');
+    await fs.flushAll();
+    const gate = deferred<void>();
+    before.set('write', async () => {
+      await gate.promise;
+      before.delete('write');
+      link.cut();
+      throw new ConnectionLostError('cut before it was sent');
+    });
+    for (const content of ['new content', 'again']) {
+      await put(fs, 'new', content);
+      await fs.rename(path('new'), path('target'), { noReplace: false });
+    }
+    gate.resolve();
+    expect(await fs.flushAll()).toEqual([]);
+    expect(await readFile(join(disk, 'target'), 'utf8')).toBe('again');
+    expect(await readdir(disk)).not.toContain('new');
+  });
+
   it.each([
     ['before a file is made', 'open', cutBefore],
     ['after it', 'open', cutAfter],
