@@ -8,7 +8,8 @@ const SOAK = join(ROOT, 'test', 'soak');
 
 it.each([
   ['a minute', '1', []],
-  // What the workers claim holds without an fsync as well: the daemon lives, and posts arrive in the end.
+  // What the workers claim holds without an fsync as well: the daemon lives, and posts arrive in the end, but for those
+  // that a full disk refuses, which the mount must tell.
   ['half a minute with durability=async', '0.5', ['-o', 'durability=async']],
 ])(
   '%s of faults loses nothing, tells no false error and lets nobody wait too long',

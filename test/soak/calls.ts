@@ -4,6 +4,7 @@
  */
 import { appendFileSync, closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
+import type { Deviation, Excuse } from './claims.js';
 
 /** What the loss of a server may answer; everything else has to be what a local filesystem would say. */
 export const OUTAGE: ReadonlySet<string> = new Set(['ETIMEDOUT', 'EHOSTDOWN']);
@@ -24,7 +25,7 @@ export interface Failed {
 /** One line of a worker's report. */
 export type Report =
   | ({ readonly is: 'failed' } & Failed)
-  | { readonly is: 'wrong'; readonly worker: string; readonly at: number; readonly what: string }
+  | ({ readonly is: 'wrong'; readonly worker: string; readonly at: number } & Deviation)
   | {
       readonly is: 'done';
       readonly worker: string;
@@ -104,9 +105,9 @@ export class Calls {
     return answer;
   }
 
-  /** Something that must not be. */
-  wrong(what: string): void {
-    this.#say({ is: 'wrong', worker: this.worker, at: Date.now(), what });
+  /** Something that must not be, but for an excuse. */
+  wrong(what: string, unless: Excuse | null = null): void {
+    this.#say({ is: 'wrong', worker: this.worker, at: Date.now(), what, unless });
   }
 
   confirmed(bytes: number): void {

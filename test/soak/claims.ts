@@ -26,6 +26,27 @@ export type Claim =
       readonly parts: readonly Part[];
     };
 
+/** That the mount has told of a failure at one of these paths of the worker, at this time (Unix, ms) or later. */
+export interface Excuse {
+  readonly paths: readonly string[];
+  readonly since: number;
+}
+
+/** What must be true all the same where there is an excuse. */
+export interface Weaker {
+  readonly claim: Claim;
+  readonly unless: Excuse;
+}
+
+/** What a worker says in the end; the strongest of the weaker claims comes first. */
+export type Claimed = Claim & { readonly otherwise?: readonly Weaker[] };
+
+/** Something is not as it was claimed to be; `unless` is null where nothing excuses it. */
+export interface Deviation {
+  readonly what: string;
+  readonly unless: Excuse | null;
+}
+
 /** What is at a path. */
 export type Found =
   | { readonly is: 'absent' | 'directory' | 'other' }
@@ -53,6 +74,18 @@ export function exactly(path: string, name: string, size: number): Claim {
     most: size,
     parts: [{ offset: 0, length: size, streams: [name], zero: false }],
   };
+}
+
+/** What is wrong with `found`, of which one of `claims` must be true, or else one that is weaker; null for nothing. */
+export function deviation(
+  claims: readonly Claim[],
+  otherwise: readonly Weaker[],
+  found: Found,
+): Deviation | null {
+  const wrong = claims.map((claim) => contradiction(claim, found));
+  if (wrong.includes(null)) return null;
+  const weaker = otherwise.find(({ claim }) => contradiction(claim, found) === null);
+  return { what: wrong.join('; '), unless: weaker?.unless ?? null };
 }
 
 /** What is wrong with `found`, or null. */

@@ -6,7 +6,7 @@ import { endProcesses } from '../support/processes.js';
 import { baseEnvironment } from '../support/run.js';
 import type { Scope } from '../support/scope.js';
 import type { Report } from './calls.js';
-import type { Claim } from './claims.js';
+import type { Claimed } from './claims.js';
 import type { Job, Kind } from './worker-process.js';
 
 /** Who works in a run; several of a kind have different seeds. */
@@ -29,6 +29,7 @@ export interface Member {
 export interface CrewSettings {
   readonly seed: string;
   readonly mountpoint: string;
+  readonly closeConfirms: boolean;
   readonly until: number;
   readonly deadline: number;
   /** Milliseconds after the deadline in which a last call may still return. */
@@ -52,6 +53,7 @@ export class Crew {
         name,
         seed: settings.seed,
         directory: join(settings.mountpoint, name),
+        closeConfirms: settings.closeConfirms,
         report: file('reports'),
         current: file('current'),
         claims: file('claims'),
@@ -76,10 +78,10 @@ export class Crew {
   }
 
   /** What must be true, by the name of each worker's directory. */
-  async claims(): Promise<ReadonlyMap<string, readonly Claim[]>> {
+  async claims(): Promise<ReadonlyMap<string, readonly Claimed[]>> {
     const found = this.#members.map(async ({ job }) => {
       const text = await readFile(job.claims, 'utf8').catch(() => '[]');
-      return [job.name, JSON.parse(text) as readonly Claim[]] as const;
+      return [job.name, JSON.parse(text) as readonly Claimed[]] as const;
     });
     return new Map(await Promise.all(found));
   }

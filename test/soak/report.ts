@@ -27,6 +27,9 @@ export function summaryText(summary: Summary): string {
     `operations      ${total(operations)}: ${counts(operations)}`,
     `faults          ${total(faults)}: ${counts(faults)}`,
     `true errors     ${total(errors)}: ${counts(errors)}`,
+    ...(summary.told === 0
+      ? []
+      : [`told afterwards ${summary.told} true failures of what had been answered`]),
     `confirmed       ${mebibytes(summary.confirmedBytes)} written, ${mebibytes(summary.verifiedBytes)} read and compared`,
     `longest wait    ${longestWait.milliseconds} ms of at most ${BOUND} ms (${longestWait.call})`,
     `daemon's memory ${memory === null ? 'unknown' : mebibytes(memory)}`,

@@ -5,7 +5,7 @@
  *
  * This process plays network and server; it never touches the mount.
  */
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SmallDisk } from '../support/faults/disk.js';
@@ -18,7 +18,7 @@ import { stream } from './claims.js';
 import { CREW, Crew, memberName } from './crew.js';
 import { lossesOf } from './disk.js';
 import { FAULTS, type Stage, WatchedFile } from './faults.js';
-import { type Evidence, isExpected, judge } from './judge.js';
+import { type Evidence, judge, type Loss, unmountTroubles } from './judge.js';
 import { Random } from './random.js';
 import { type Summary, summaryText } from './report.js';
 import {
@@ -32,6 +32,7 @@ import {
   WAITING,
 } from './settings.js';
 import { Storm } from './storm.js';
+import { toldIn } from './told.js';
 import { READ_NAMES, READ_SIZE, readStream } from './workers/reader.js';
 
 /** From test/soak/dist/test/soak to the checkout. */
@@ -54,7 +55,8 @@ async function soak(settings: Settings, scope: Scope): Promise<Summary> {
   const proxy = await FaultProxy.start(sshd.port, () => pieces.next());
   scope.defer('proxy', () => proxy.stop());
   const remora = await Remora.create(scope, undefined, [process.execPath, MAIN]);
-  const mounted = await remora.mount(await behindProxy(scope, sshd, proxy), root, {
+  const server = await behindProxy(scope, sshd, proxy);
+  const mounted = await remora.mount(server, root, {
     options: [...MOUNT_OPTIONS, ...settings.options],
     env: settings.debug === null ? {} : { DEBUG: settings.debug },
   });
@@ -63,6 +65,7 @@ async function soak(settings: Settings, scope: Scope): Promise<Summary> {
   const crew = await Crew.start(scope, {
     seed: settings.seed,
     mountpoint: mounted.directory,
+    closeConfirms: !settings.options.some((option) => option.split(',').includes('durability=async')),
     until: calm + CALM,
     deadline: calm + CALM + COMEBACK,
     bound: BOUND,
@@ -75,20 +78,19 @@ async function soak(settings: Settings, scope: Scope): Promise<Summary> {
   const troubles = [...(await crew.finish())];
   const memory = await residentBytes(mounted.pid);
   const reports = await crew.reports();
-  await mounted
-    .unmount()
-    .catch((error: unknown) => {
-      if (!isExpected(String(error), reports)) throw error;
-      return mounted.unmount();
-    })
-    .catch((error: unknown) => troubles.push(`unmount: ${String(error)}`));
+  const complain = (error: unknown) => void troubles.push(`unmount: ${String(error)}`);
+  await mounted.idle().catch(complain);
+  const finished = await remora.run(['unmount', mounted.directory]);
+  const told = toldIn(await logOf(remora), `${server.user}@${server.host}:${root}`);
+  troubles.push(...unmountTroubles(finished, reports, told));
+  await mounted.ended().catch(complain);
 
-  const losses: string[] = [];
-  for (const [name, claims] of await crew.claims()) {
-    const found = await lossesOf(join(root, name), claims);
-    losses.push(...found.map((loss) => `${name}/${loss}`));
+  const losses: Loss[] = [];
+  for (const [worker, claims] of await crew.claims()) {
+    const found = await lossesOf(join(root, worker), claims);
+    losses.push(...found.map((loss) => ({ worker, ...loss })));
   }
-  const evidence = { reports, played: storm.played, losses, troubles, bound: BOUND };
+  const evidence = { reports, played: storm.played, told, losses, troubles, bound: BOUND };
   const seconds = Math.round((Date.now() - begun) / SECOND);
   const summary = { ...judge(evidence), seed: settings.seed, seconds, memory };
   if (!summary.passed) await keep(scope, remora, settings, evidence, proxy);
@@ -112,6 +114,13 @@ async function furnish(root: string, seed: string): Promise<WatchedFile> {
   if (watched === null) throw new Error('no witness in the crew');
   await watched.replace();
   return watched;
+}
+
+/** Everything that the daemon has logged. */
+async function logOf({ home }: Remora): Promise<string> {
+  const directory = join(home, 'state', 'remora');
+  const names = await readdir(directory);
+  return (await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))).join('');
 }
 
 async function residentBytes(pid: number): Promise<number | null> {

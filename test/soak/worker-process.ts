@@ -30,6 +30,7 @@ export interface Job {
   readonly seed: string;
   /** The worker's directory below the mount, and local files for what it says. */
   readonly directory: string;
+  readonly closeConfirms: boolean;
   readonly report: string;
   readonly current: string;
   readonly claims: string;
@@ -49,6 +50,7 @@ function work(job: Job): void {
     random,
     seed: `${job.seed}/${job.name}`,
     directory: job.directory,
+    closeConfirms: job.closeConfirms,
   });
   while (Date.now() < job.until) {
     worker.step();

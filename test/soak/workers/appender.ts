@@ -1,11 +1,12 @@
 /**
  * Appends to logs with O_APPEND. A log is one stream, so whatever was written is at its place or nowhere, and what
- * is confirmed is a length. After a failure the log is opened again, cut to what was confirmed, and goes on.
+ * is confirmed is a length. After a failure the log is opened again, cut to what was confirmed, and goes on. What only
+ * a close has answered that does not confirm may be lost all the same, if the mount tells that; then another log begins.
  */
 import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Answer, readWhole, type Step } from '../calls.js';
-import { type Claim, contradiction, type Part, stream } from '../claims.js';
+import { type Claim, type Claimed, deviation, type Excuse, type Part, stream } from '../claims.js';
 import { type Place, Remover, type Worker } from './worker.js';
 
 const { O_WRONLY, O_CREAT, O_APPEND } = constants;
@@ -22,12 +23,14 @@ export class Appender implements Worker {
   /** Where the next byte goes. */
   #end = 0;
   #confirmed = 0;
+  /** How far that is beyond doubt. */
+  #synced = 0;
   /** How far bytes may have come. */
   #attempted = 0;
   /** When everything was confirmed for the last time. */
   #since = Date.now();
-  /** Finished logs with their sizes. */
-  readonly #finished = new Map<number, number>();
+  /** What is claimed of the logs that are finished. */
+  readonly #finished = new Map<number, Claimed>();
 
   constructor(place: Place) {
     this.#place = place;
@@ -51,29 +54,44 @@ export class Appender implements Worker {
     return (known || (this.#open() && this.#confirm(false))) && this.#remover.step();
   }
 
-  claims(): readonly Claim[] {
-    const finished = [...this.#finished].map(([log, size]) => this.#claim(log, size, size));
-    const current = this.#claim(this.#log, this.#confirmed, this.#attempted);
-    return this.#attempted === 0 ? finished : [...finished, current];
+  claims(): readonly Claimed[] {
+    const finished = [...this.#finished.values()];
+    return this.#attempted === 0 ? finished : [...finished, this.#claimed()];
   }
 
-  #claim(log: number, confirmed: number, attempted: number): Claim {
-    const streams = [this.#stream(log)];
+  #claimed(): Claimed {
+    const claim = this.#claim(this.#confirmed);
+    if (this.#synced === this.#confirmed) return claim;
+    return { ...claim, otherwise: [{ claim: this.#claim(this.#synced), unless: this.#excuse() }] };
+  }
+
+  /** The log is there as far as `sure`, and beyond that it may have holes. */
+  #claim(sure: number): Claim {
+    const streams = [this.#stream()];
     const parts: Part[] = [
-      { offset: 0, length: confirmed, streams, zero: false },
-      { offset: confirmed, length: attempted - confirmed, streams, zero: true },
+      { offset: 0, length: sure, streams, zero: false },
+      { offset: sure, length: this.#attempted - sure, streams, zero: true },
     ];
-    return { is: 'file', path: `log-${log}`, least: confirmed, most: attempted, parts };
+    return { is: 'file', path: this.#name, least: sure, most: this.#attempted, parts };
   }
 
-  #stream(log: number): string {
-    return `${this.#place.seed}/log-${log}`;
+  /** No other log has this name. */
+  #excuse(): Excuse {
+    return { paths: [this.#name], since: 0 };
+  }
+
+  get #name(): string {
+    return `log-${this.#log}`;
+  }
+
+  #stream(): string {
+    return `${this.#place.seed}/${this.#name}`;
   }
 
   /** Has a descriptor of a log that ends where it is confirmed. */
   #open(): boolean {
     if (this.#fd !== null) return true;
-    const path = join(this.#place.directory, `log-${this.#log}`);
+    const path = join(this.#place.directory, this.#name);
     const opened = this.#attempt('open', () => openSync(path, O_WRONLY | O_CREAT | O_APPEND, 0o644));
     if (opened.errno !== null) return false;
     const fd = opened.value;
@@ -84,7 +102,13 @@ export class Appender implements Worker {
     const { size } = stat.value;
     if (size < this.#confirmed || size > this.#attempted) {
       const range = `${this.#confirmed} to ${this.#attempted}`;
-      this.#place.calls.wrong(`log-${this.#log}: opened with ${size} bytes instead of ${range}`);
+      const isExcusable = this.#synced <= size && size < this.#confirmed;
+      const what = `${this.#name}: opened with ${size} bytes instead of ${range}`;
+      this.#place.calls.wrong(what, isExcusable ? this.#excuse() : null);
+      if (isExcusable) {
+        this.#begin();
+        return this.#giveUp(fd);
+      }
     }
     if (size === this.#confirmed) return true;
     const cut = this.#attempt('ftruncate', () => ftruncateSync(fd, this.#confirmed));
@@ -95,7 +119,7 @@ export class Appender implements Worker {
     const fd = this.#fd;
     if (fd === null) return false;
     this.#attempted = Math.max(this.#attempted, this.#end + length);
-    const bytes = stream(this.#stream(this.#log), this.#end, length);
+    const bytes = stream(this.#stream(), this.#end, length);
     const written = this.#attempt('write', () => writeSync(fd, bytes));
     if (written.errno !== null) return this.#giveUp(fd);
     this.#end += written.value;
@@ -112,6 +136,8 @@ export class Appender implements Worker {
       : this.#attempt('close', () => closeSync(fd));
     if (answer.errno !== null) return stayOpen ? this.#giveUp(fd) : false;
     this.#place.calls.confirmed(this.#end - this.#confirmed);
+    const isSure = stayOpen || this.#place.closeConfirms;
+    if (isSure && this.#synced === this.#confirmed) this.#synced = this.#end;
     this.#confirmed = this.#end;
     this.#attempted = this.#end;
     this.#since = Date.now();
@@ -126,21 +152,25 @@ export class Appender implements Worker {
   }
 
   #verify(): void {
-    const read = this.#attempt('read', (step) =>
-      readWhole(join(this.#place.directory, `log-${this.#log}`), step),
-    );
+    const read = this.#attempt('read', (step) => readWhole(join(this.#place.directory, this.#name), step));
     if (read.errno !== null) return;
-    const claim = this.#claim(this.#log, this.#confirmed, this.#attempted);
-    const wrong = contradiction(claim, { is: 'file', bytes: read.value });
-    if (wrong !== null) this.#place.calls.wrong(`read back: ${wrong}`);
+    const claim = this.#claimed();
+    const wrong = deviation([claim], claim.otherwise ?? [], { is: 'file', bytes: read.value });
+    if (wrong !== null) this.#place.calls.wrong(`read back: ${wrong.what}`, wrong.unless);
     this.#place.calls.verified(read.value.length);
   }
 
   #rotate(): void {
     if (this.#fd !== null && !this.#confirm(false)) return;
-    this.#finished.set(this.#log, this.#confirmed);
+    this.#begin();
+  }
+
+  /** Another log. */
+  #begin(): void {
+    this.#finished.set(this.#log, this.#claimed());
     this.#log++;
     this.#confirmed = 0;
+    this.#synced = 0;
     this.#attempted = 0;
     const [oldest] = this.#finished.keys();
     if (this.#finished.size <= KEPT || oldest === undefined) return;
@@ -149,6 +179,6 @@ export class Appender implements Worker {
   }
 
   #attempt<T>(call: string, make: (step: Step) => T): Answer<T> {
-    return this.#place.calls.attempt(call, `log-${this.#log}`, this.#since, make);
+    return this.#place.calls.attempt(call, this.#name, this.#since, make);
   }
 }

@@ -4,6 +4,7 @@
  */
 import {
   closeSync,
+  fsyncSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -142,7 +143,7 @@ export class Namer implements Worker {
         create(at(operation.path), step);
         return '';
       case 'fill':
-        fill(at(operation.path), operation.text, step);
+        fill(at(operation.path), operation.text, this.#place.closeConfirms, step);
         return '';
       case 'symlink':
         symlinkSync(operation.target, at(operation.path));
@@ -166,11 +167,12 @@ function create(path: string, step: Step): void {
   step(() => closeSync(fd));
 }
 
-/** Overwrites in place: every text has the same length. */
-function fill(path: string, text: string, step: Step): void {
+/** Overwrites in place: every text has the same length. Where that is not answered for sure, it is worth an fsync. */
+function fill(path: string, text: string, closeConfirms: boolean, step: Step): void {
   const fd = step(() => openSync(path, 'r+'));
   try {
     step(() => writeSync(fd, text));
+    if (!closeConfirms) step(() => fsyncSync(fd));
   } finally {
     step(() => closeSync(fd));
   }

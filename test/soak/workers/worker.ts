@@ -2,7 +2,7 @@
 import { unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Calls } from '../calls.js';
-import type { Claim } from '../claims.js';
+import type { Claimed } from '../claims.js';
 import type { Random } from '../random.js';
 
 export interface Place {
@@ -12,6 +12,8 @@ export interface Place {
   readonly seed: string;
   /** The worker's directory, below the mount. */
   readonly directory: string;
+  /** Is data on the server when close(2) returned? With durability=async only fsync(2) says so. */
+  readonly closeConfirms: boolean;
 }
 
 export interface Worker {
@@ -20,7 +22,7 @@ export interface Worker {
   /** Brings everything into a state that is known; false when a fault kept it from that. */
   settle(): boolean;
   /** What must be true now, by paths relative to the worker's directory. */
-  claims(): readonly Claim[];
+  claims(): readonly Claimed[];
 }
 
 /** Takes files away, so that a long run needs no more room than a short one. A removal in doubt is repeated. */
