@@ -9,7 +9,7 @@ const VARIANTS = {
   'remora-async': () => 'durability=async',
   'remora-watch': () => 'watch=inotify',
   'remora-cached': (cache: string) => `cache_dir=${cache}`,
-  'remora-no-prefetch': () => 'no_prefetch',
+  'remora-no-prefetch': () => 'prefetch=no',
 } as const;
 
 export type VariantName = keyof typeof VARIANTS;

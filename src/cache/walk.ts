@@ -1,8 +1,11 @@
-/** * Which directories will a program that walks a tree list next? Programs go depth first, or level by level, and
-through the * children of a directory as it lists them (find, tar, grep, rm), sorted (ls -R, rsync), sorted as parts of
-whole * paths (git's index) or by inode number (cp); some leave hidden ones out. Everything here is a pure rule; who
-lists ahead is in `fs/listing-ahead.ts`. */ import type { ByteString } from '../base/bytes.js'; import { joinPath,
-nameOf, type Path, parentOf, ROOT } from '../base/path.js';
+/**
+ * Which directories will a program that walks a tree list next? Programs go depth first, or level by level, and through
+ * the children of a directory as it lists them (find, tar, grep, rm), sorted (ls -R, rsync), sorted as parts of whole
+ * paths (git's index) or by inode number (cp); some leave hidden ones out. Everything here is a pure rule; who lists
+ * ahead is in `fs/listing-ahead.ts`.
+ */
+import type { ByteString } from '../base/bytes.js';
+import { joinPath, nameOf, type Path, parentOf, ROOT } from '../base/path.js';
 
 /** The orders in which programs visit what is in a directory, likeliest first. */
 export const ORDERS = ['listed', 'sorted', 'paths', 'inodes'] as const;

@@ -140,7 +140,7 @@ describe('written data while the server cannot be reached', () => {
     expect(close.outcome).toBe('ETIMEDOUT');
     const released = watch(direct.fs.release(handle));
     await pass(direct, 100_000);
-    expect(direct.fs.unsent()).toEqual([{ path: 'new', bytes: 8, error: expect.any(String) }]);
+    expect(direct.fs.unsent()).toEqual([{ path: 'new', bytes: 8, error: expect.any(String), isLost: false }]);
     expect(released.outcome).toBe('waits');
     direct.link.refusal = null;
     await pass(direct, 31_000);
@@ -197,7 +197,7 @@ describe('written data while the server cannot be reached', () => {
     await pass(direct, 59_000);
     expect(unsent).toBeNull();
     await pass(direct, 2000);
-    expect(unsent).toEqual([{ path: 'new', bytes: 8, error: expect.any(String) }]);
+    expect(unsent).toEqual([{ path: 'new', bytes: 8, error: expect.any(String), isLost: false }]);
     direct.link.refusal = null;
     direct.link.session.hurry();
     await until(() => direct.link.session.state === 'connected');
