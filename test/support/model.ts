@@ -44,6 +44,8 @@ export type Step =
     }
   | { readonly do: 'handle-read'; readonly slot: number; readonly offset: number; readonly size: number }
   | { readonly do: 'handle-truncate'; readonly slot: number; readonly size: number }
+  | { readonly do: 'handle-chmod'; readonly slot: number; readonly mode: number }
+  | { readonly do: 'handle-utimes'; readonly slot: number; readonly time: number }
   | { readonly do: 'handle-stat' | 'handle-sync' | 'handle-close'; readonly slot: number };
 
 const SLOTS = 3;
@@ -65,6 +67,7 @@ const size = fc.oneof(
 const fill = fc.integer({ min: 1, max: 255 });
 const slot = fc.integer({ min: 0, max: SLOTS - 1 });
 const mode = fc.constantFrom(0o700, 0o711, 0o750, 0o755, 0o777);
+const time = fc.integer({ min: 1, max: 1_600_000_000 });
 const step = <T extends Step>(weight: number, record: { readonly [K in keyof T]: fc.Arbitrary<T[K]> }) => ({
   weight,
   arbitrary: fc.record(record) as unknown as fc.Arbitrary<Step>,
@@ -81,11 +84,13 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   step(4, { do: verb('mkdir'), path, mode }),
   step(1, { do: verb('chmod'), path, mode }),
   step(3, { do: verb('unlink', 'rmdir', 'read', 'list'), path }),
-  step(2, { do: verb('utimes'), path, time: fc.integer({ min: 1, max: 1_600_000_000 }) }),
+  step(2, { do: verb('utimes'), path, time }),
   step(4, { do: verb('open'), slot, path, flag: fc.constantFrom('r', 'r+', 'w+', 'a+', 'wx+') }),
   step(5, { do: verb('handle-write'), slot, offset: size, size, fill }),
   step(4, { do: verb('handle-read'), slot, offset: size, size }),
   step(1, { do: verb('handle-truncate'), slot, size }),
+  step(1, { do: verb('handle-chmod'), slot, mode }),
+  step(2, { do: verb('handle-utimes'), slot, time }),
   step(2, { do: verb('handle-stat', 'handle-sync', 'handle-close'), slot }),
 );
 
@@ -187,6 +192,12 @@ export class Side {
       }
       case 'handle-truncate':
         await handle.truncate(step.size);
+        return 'done';
+      case 'handle-chmod':
+        await handle.chmod(step.mode);
+        return 'done';
+      case 'handle-utimes':
+        await handle.utimes(step.time, step.time);
         return 'done';
       case 'handle-stat': {
         const at = await handle.stat();
