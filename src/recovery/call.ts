@@ -2,7 +2,8 @@
  * One request of the mount, however many sessions it takes. It is sent at once when there is a session, and waits
  * when there is none. If the session is lost before the answer, nobody knows whether the server has done it: most
  * requests are simply sent again; one that would fail (or do harm) when done twice is looked up first, by its
- * `doubt`.
+ * `doubt`. The server of the lost session may carry it out between that look and the second try, which then fails:
+ * so it is looked up once more before that is believed.
  */
 import type { SftpClient } from '../sftp/client.js';
 import { ConnectionLostError } from '../sftp/errors.js';
@@ -73,12 +74,12 @@ export class Call<T> implements Waiting {
       return;
     }
     doubt(client).then(
-      (verdict) => (verdict === 'not done' ? this.#send(client) : this.#resolve(verdict.done)),
+      (verdict) => (verdict === 'not done' ? this.#send(client, doubt) : this.#resolve(verdict.done)),
       (error: Error) => this.#failed(error),
     );
   }
 
-  #send(client: SftpClient): void {
+  #send(client: SftpClient, doubt?: Request<T>['doubt']): void {
     this.#wasSent = true;
     let answer: Promise<T>;
     try {
@@ -87,7 +88,18 @@ export class Call<T> implements Waiting {
       this.fail(error instanceof Error ? error : new Error(String(error)));
       return;
     }
-    answer.then(this.#resolve, (error: Error) => this.#failed(error));
+    answer.then(this.#resolve, (error: Error) => {
+      if (doubt === undefined || error instanceof ConnectionLostError) this.#failed(error);
+      else this.#lookAgain(client, doubt, error);
+    });
+  }
+
+  /** The second try failed with `error`: because of the first one? */
+  #lookAgain(client: SftpClient, doubt: NonNullable<Request<T>['doubt']>, error: Error): void {
+    doubt(client).then(
+      (verdict) => (verdict === 'not done' ? this.fail(error) : this.#resolve(verdict.done)),
+      (failure: Error) => this.#failed(failure instanceof ConnectionLostError ? failure : error),
+    );
   }
 
   #failed(error: Error): void {
