@@ -32,10 +32,12 @@ interface Purpose {
   readonly limit: number;
   /** Names that it does not show do not exist; so it is of what somebody wants to list in any case. */
   provesAbsence: boolean;
+  /** The server has opened it: what is in it comes with the next round trip. */
+  isOpen: boolean;
 }
 
 /** For a program that will list it. */
-const AHEAD = { limit: MAX_AHEAD, provesAbsence: true };
+const AHEAD = { limit: MAX_AHEAD, provesAbsence: true, isOpen: false };
 
 /** A listing under way. */
 interface Asking {
@@ -100,15 +102,18 @@ export class Listings {
   /** Lists a directory that nobody asked for yet; answers its number of names. Fails with anything, and beyond `limit`. */
   async listAhead(
     path: Path,
-    { limit, provesAbsence }: Readonly<Omit<Purpose, 'isWanted'>> = AHEAD,
+    { limit, provesAbsence }: Readonly<Pick<Purpose, 'limit' | 'provesAbsence'>> = AHEAD,
   ): Promise<number> {
-    return (await this.#ask(path, { isWanted: false, limit, provesAbsence })).size;
+    return (await this.#ask(path, { isWanted: false, limit, provesAbsence, isOpen: false })).size;
   }
 
-  /** Resolves when the listing that is under way ahead of those who want it has ended, somehow; null if there is none. */
+  /**
+   * Resolves when the listing that is under way ahead of those who want it has ended, somehow; null if there is none, or
+   * if asking for a name takes no longer.
+   */
   settled(path: Path): Promise<void> | null {
     const asking = this.#asking.get(path);
-    if (asking === undefined || asking.purpose.isWanted) return null;
+    if (asking === undefined || asking.purpose.isWanted || !asking.purpose.isOpen) return null;
     return asking.directory.then(
       () => undefined,
       () => undefined,
@@ -143,6 +148,7 @@ export class Listings {
     let bytes = 0;
     try {
       const handle = await client.opendir(at);
+      purpose.isOpen = true;
       for await (const page of readPages(client, handle, depth)) {
         const taken = memoryOf(page);
         bytes += taken;

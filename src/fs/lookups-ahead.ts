@@ -1,8 +1,8 @@
 /**
  * Names that programs ask for one by one: git its index, a build its sources, tar and npm whether what they make is
  * there. When the server has to be asked for a second name of a directory, or for the first one by somebody who goes from
- * directory to directory, the directory is listed as well, and the listing answers for all further names; whoever
- * asks for one meanwhile waits for it.
+ * directory to directory, the directory is listed as well, and the listing answers for all further names; who asks for
+ * one meanwhile waits for it, if that takes no longer than an answer of its own.
  *
  * It answers for missing names only if a second one turned out to be missing: what another machine makes shall not be
  * denied for the sake of its neighbours. Absence is trusted for a short time only, so while it is asked for, the listing
@@ -98,7 +98,7 @@ export class LookupsAhead {
     // Sent first: a listing takes two round trips.
     const answer = this.#names.answers.ask(path);
     const { entered, refused } = this.#lately(directory) ?? FIRST;
-    const isListed = listing !== null || this.#names.listed(directory) !== undefined;
+    const isListed = this.#listings.isListing(directory) || this.#names.listed(directory) !== undefined;
     if (entered && !refused && !isListed) this.#list(directory, false);
     const attributes = await answer;
     if (attributes === null) {
