@@ -177,7 +177,11 @@ class ScriptHelper implements Helper {
 interface Run {
   readonly lines: Lines;
   readonly ids: ReadonlyMap<ByteString, number>;
+  /** Of each path those ids whose directory is the same: only one of its paths is ever told. */
+  readonly same: Map<ByteString, readonly number[]>;
 }
+
+type Kind = Extract<Spoken, { readonly kind: 'type' }>;
 
 class InotifywaitHelper implements Helper {
   readonly program = 'inotifywait';
@@ -232,10 +236,8 @@ class InotifywaitHelper implements Helper {
   async #restart(): Promise<void> {
     this.#setState('starting');
     while (this.#isBehind && this.#state !== 'ended') {
-      this.#isBehind = false;
-      const ids = new Map(this.#ids);
       try {
-        await this.#start(ids);
+        await this.#start();
       } catch (error) {
         this.#fail(error instanceof Error ? error.message : String(error));
       }
@@ -245,18 +247,21 @@ class InotifywaitHelper implements Helper {
   }
 
   /** Resolves when the directories are watched, or another list has to be tried. */
-  async #start(ids: ReadonlyMap<ByteString, number>): Promise<void> {
+  async #start(): Promise<void> {
     const stream = await this.#open(RUN_INOTIFYWAIT);
+    // Taken now, with all that was added meanwhile.
+    this.#isBehind = false;
+    const ids = new Map(this.#ids);
     stream.write(Buffer.from(`${[...ids.keys()].join('\n')}\n\n`, 'latin1'));
     const { lines } = await Lines.greeted(stream);
     if (this.#state === 'ended') return lines.end();
-    const run = { lines, ids };
-    const types: number[] = [];
+    const run = { lines, ids, same: new Map<ByteString, readonly number[]>() };
+    const kinds: Kind[] = [];
     await new Promise<void>((resolve) => {
       const hear = (said: Spoken) => {
-        if (said.kind === 'type') types.push(said.type);
+        if (said.kind === 'type') kinds.push(said);
         else if (said.kind === 'established') {
-          this.#took(run, types);
+          this.#took(run, kinds);
           resolve();
         } else if (said.kind === 'missing' || said.kind === 'limit') {
           // It ends by itself.
@@ -273,14 +278,19 @@ class InotifywaitHelper implements Helper {
     });
   }
 
-  #took(run: Run, types: readonly number[]): void {
+  #took(run: Run, kinds: readonly Kind[]): void {
     const before = this.#run;
     this.#run = run;
     before?.lines.end();
+    const byInode = new Map<string, number[]>();
     let at = 0;
     for (const [path, id] of run.ids) {
-      const type = types[at] ?? 0;
+      const { type, inode } = kinds[at] ?? { type: 0, inode: '' };
       at += 1;
+      const same = byInode.get(inode) ?? [];
+      same.push(id);
+      if (inode !== '') byInode.set(inode, same);
+      run.same.set(path, same);
       if (before?.ids.get(path) !== id && this.#ids.get(path) === id) {
         this.#events.told({ kind: 'watched', id, type, quiet: 0 });
       }
@@ -309,9 +319,9 @@ class InotifywaitHelper implements Helper {
     if (said.kind === 'answer') this.#events.told(said);
     else if (said.kind === 'overflow') this.#events.told(said);
     else if (said.kind === 'changed') {
-      const id = run.ids.get(said.directory);
-      if (id === undefined) this.#events.told({ kind: 'overflow' });
-      else this.#events.told({ kind: 'changed', id, change: said.change });
+      const ids = run.same.get(said.directory);
+      if (ids === undefined) this.#events.told({ kind: 'overflow' });
+      else for (const id of ids) this.#events.told({ kind: 'changed', id, change: said.change });
     }
   }
 }

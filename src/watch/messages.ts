@@ -143,7 +143,8 @@ export type Spoken =
   | { readonly kind: 'limit' }
   /** Events were lost, or cannot be told apart. */
   | { readonly kind: 'overflow' }
-  | { readonly kind: 'type'; readonly type: number }
+  /** Of the next directory of the list; `inode` tells it from others, and is empty where it is not there. */
+  | { readonly kind: 'type'; readonly type: number; readonly inode: string }
   | { readonly kind: 'answer'; readonly id: number }
   | { readonly kind: 'noise' };
 
@@ -151,8 +152,8 @@ export type Spoken =
 export function parseSpoken(line: ByteString): Spoken {
   const [, answer] = /^\.(\d{1,15})$/.exec(line) ?? [];
   if (answer !== undefined) return { kind: 'answer', id: Number(answer) };
-  const [, type] = /^= ([\da-f]{1,16})$/.exec(line) ?? [];
-  if (type !== undefined) return { kind: 'type', type: Number.parseInt(type.slice(-8), 16) };
+  const [, type, inode = ''] = /^= ([\da-f]{1,16}) (\d{1,20}:\d{1,20})?$/.exec(line) ?? [];
+  if (type !== undefined) return { kind: 'type', type: Number.parseInt(type.slice(-8), 16), inode };
   if (line === 'Watches established.') return { kind: 'established' };
   if (line === 'Setting up watches.') return { kind: 'noise' };
   if (/upper limit on inotify/.test(line)) return { kind: 'limit' };

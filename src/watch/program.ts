@@ -5,10 +5,12 @@
  *
  * What the script is told, a line each: `+ID PATH` watches a directory, `-ID` does no longer, `?N` is a question. It
  * says `=ID TYPE QUIET` when a directory is watched (TYPE: statfs(2)'s f_type, in hex; QUIET: milliseconds since it was
- * changed last) or `!ID ERRNO` when it cannot be,
- * `*ID MASK FOUND NAME` of what changed, `~` when events were lost, and answers `.N` behind all that came before.
- * FOUND is `-` for nothing, or the decimal mode, size, uid, gid, atime, mtime and nlink with commas. In paths and
- * names a backslash is `\b` and the end of a line `\n`.
+ * changed last) or `!ID ERRNO` when it cannot be, `*ID MASK FOUND NAME` of what changed, `~` when events were lost, and
+ * answers `.N` behind all that came before. FOUND is `-` for nothing, or the decimal mode, size, uid, gid, atime, mtime
+ * and nlink with commas. In paths and names a backslash is `\b` and the end of a line `\n`.
+ *
+ * A directory may be at several paths (a bind mount), and inotify has one watch for all of them: what changed is told
+ * of each. inotifywait names one of them only, so the device and inode of each is told with its type.
  */
 import { quoted } from '../base/shell.js';
 
@@ -58,8 +60,8 @@ def add(id, path):
         quiet = max(0, int((time.time() - max(s.st_ctime, s.st_mtime)) * 1000))
     except OSError:
         quiet = 0
-    drop(ids.get(wd))
-    ids[wd], wds[id], paths[id] = id, wd, path
+    ids.setdefault(wd, set()).add(id)
+    wds[id], paths[id] = wd, path
     say(b'=' + id, b'%x' % (ctypes.c_ulong.from_buffer(buffer).value & 0xffffffff), number(quiet))
 
 def drop(id):
@@ -73,9 +75,11 @@ def listen(line):
         add(id, path.replace(b'\\\\n', b'\\n').replace(b'\\\\b', b'\\\\'))
     elif word == b'-':
         wd = drop(id)
-        if wd is not None and ids.get(wd) == id:
-            del ids[wd]
-            libc.inotify_rm_watch(inotify, wd)
+        if wd is not None:
+            ids[wd].remove(id)
+            if not ids[wd]:
+                del ids[wd]
+                libc.inotify_rm_watch(inotify, wd)
     elif word == b'?':
         drain()
         tell()
@@ -95,13 +99,13 @@ def drain():
             at += 16 + length
             if mask & 0x4000:
                 say(b'~')
-            elif wd in ids:
+            for id in ids.get(wd, ()):
                 if not pending:
                     since = time.monotonic()
-                key = ids[wd], name
-                pending[key] = pending.get(key, 0) | mask
+                pending[id, name] = pending.get((id, name), 0) | mask
             if mask & 0x8000:
-                drop(ids.pop(wd, None))
+                for id in ids.pop(wd, ()):
+                    drop(id)
 
 def tell():
     for (id, name), mask in pending.items():
@@ -153,11 +157,15 @@ const FIND = [
   `echo "${GREETING}nothing"`,
 ].join('; ');
 
-/** Reads paths, a line each, up to an empty one; then its standard input may say whatever is to be said back. */
+/**
+ * Reads paths, a line each, up to an empty one, and says `= TYPE DEVICE:INODE` of each; then its standard input may say
+ * whatever is to be said back.
+ */
 const INOTIFYWAIT = [
   'list=$(while IFS= read -r path && test -n "$path"; do printf "%s\\n" "$path"; done)',
   `echo "${GREETING}inotifywait"`,
-  'printf "%s\\n" "$list" | while IFS= read -r path; do stat -f -c "= %t" -- "$path" || echo "= 0"; done 2>/dev/null',
+  'printf "%s\\n" "$list" | while IFS= read -r path; do type=$(stat -f -c %t -- "$path") || type=0; ' +
+    'echo "= $type $(stat -L -c %d:%i -- "$path")"; done 2>/dev/null',
   'printf "%s\\n" "$list" | inotifywait -m --format "%e|%w|%f" -e modify -e attrib -e move -e create -e delete ' +
     '-e delete_self -e move_self --fromfile - 2>&1 & pid=$!',
   'while read -r line; do kill -0 $pid 2>/dev/null || break; echo "$line"; done',

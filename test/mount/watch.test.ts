@@ -161,7 +161,7 @@ describe.each(['sh', 'bash', 'zsh', 'fish'])('the login shell %s', (shell) => {
     const script = await must(login, ['-c', FIND_WATCHER], { input: `+1 ${world.disk}\n?2\n` });
     expect(script).toMatch(/^remora-watch 1 python3\n=1 [\da-f]+ \d+\n\.2\n$/);
     const other = await must(login, ['-c', RUN_INOTIFYWAIT], { input: `${world.disk}\n\n.1\n` });
-    expect(other).toMatch(/^remora-watch 1 inotifywait\n= [\da-f]+\n/);
+    expect(other).toMatch(/^remora-watch 1 inotifywait\n= [\da-f]+ \d+:\d+\n/);
   });
 });
 

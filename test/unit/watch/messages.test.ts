@@ -76,8 +76,8 @@ describe('a line of inotifywait', () => {
   });
 
   it('tells how its start went', () => {
-    expect(spoken('= 1021994')).toEqual({ kind: 'type', type: 0x1021994 });
-    expect(spoken('= ffffffff9123683e')).toEqual({ kind: 'type', type: 0x9123683e });
+    expect(spoken('= 1021994 64:12')).toEqual({ kind: 'type', type: 0x1021994, inode: '64:12' });
+    expect(spoken('= ffffffff9123683e ')).toEqual({ kind: 'type', type: 0x9123683e, inode: '' });
     expect(spoken('Watches established.')).toEqual({ kind: 'established' });
     expect(spoken("Couldn't watch /srv/a: b: No such file or directory")).toEqual({
       kind: 'missing',
