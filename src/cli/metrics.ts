@@ -50,7 +50,8 @@ const seconds = (milliseconds: number | null | undefined) =>
 
 const entries = <T>(record: Readonly<Record<string, T>> | null) => Object.entries(record ?? {});
 
-const FAMILIES: readonly Family[] = [
+/** In the order in which they are told. */
+export const FAMILIES: readonly Family[] = [
   {
     name: 'remora_up',
     type: 'gauge',

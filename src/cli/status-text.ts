@@ -53,14 +53,26 @@ function describeLink(link: LinkStatus, mountpoint: string, roundTrip: number | 
   return lines.join('');
 }
 
+function describeOne({ path, error, ...others }: Unsent): string {
+  return `  ${describeUnsent({ ...others, path: printable(path), error: printable(error) })}`;
+}
+
 function listUnsent(unsent: readonly Unsent[], age: number | null, limit: number): readonly string[] {
   if (unsent.length === 0) return ['nothing'];
   const total = unsent.reduce((sum, { bytes }) => sum + bytes, 0);
-  const files = unsent.map((each) => {
-    return `  ${describeUnsent({ ...each, path: printable(each.path), error: printable(each.error) })}`;
-  });
   const oldest = age === null ? '' : `, the oldest for ${formatDuration(age)}`;
-  return [`${formatBytes(total)} in ${formatCount(unsent.length, 'file')}${oldest}`, ...atMost(files, limit)];
+  return [
+    `${formatBytes(total)} in ${formatCount(unsent.length, 'file')}${oldest}`,
+    ...atMost(unsent.map(describeOne), limit),
+  ];
+}
+
+/** What the server refused of what programs took for done, and no person was told of. */
+function listLost(lost: readonly Unsent[], limit: number): readonly string[] {
+  const total = lost.reduce((sum, { bytes }) => sum + bytes, 0);
+  const data = total === 0 ? '' : ` (${formatBytes(total)})`;
+  const lines = atMost(lost.map(describeOne), limit);
+  return lost.length === 0 ? [] : [`${formatCount(lost.length, 'change')}${data}`, ...lines];
 }
 
 /** Of `durability=async`; nothing where nothing is to be said. */
@@ -159,7 +171,11 @@ function rowsOf(report: MountReport, now: number, limits: Limits): readonly Row[
   if (link !== null) rows.push(['link', [describeLink(link, mountpoint, roundTrip, now)]]);
   if (server !== null) rows.push(['server', [describeServer(report)]]);
   if (traffic !== null) rows.push(['traffic', [describeTraffic(traffic)]]);
-  if (unsent !== null) rows.push(['unsent', listUnsent(unsent, filesystem?.dirtyAge ?? null, limits.unsent)]);
+  if (unsent !== null) {
+    const [lost, left] = [unsent.filter(({ isLost }) => isLost), unsent.filter(({ isLost }) => !isLost)];
+    rows.push(['unsent', listUnsent(left, filesystem?.dirtyAge ?? null, limits.unsent)]);
+    rows.push(['lost', listLost(lost, limits.unsent)]);
+  }
   // A process of an earlier version says less.
   if (traffic !== null && filesystem !== null && kernel !== null) {
     const asked = `${formatCount(filesystem.inFlight, 'request')} under way, ${filesystem.queued} queued`;

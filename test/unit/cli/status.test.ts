@@ -1,8 +1,9 @@
 /** How mounts are shown: in words, on a terminal, and to a monitoring system. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { BOUNDS, Histogram } from '../../../src/base/histogram.js';
 import { joinMounts } from '../../../src/cli/discover.js';
-import { formatMetrics } from '../../../src/cli/metrics.js';
+import { FAMILIES, formatMetrics } from '../../../src/cli/metrics.js';
 import type { MountReport } from '../../../src/cli/report.js';
 import { formatStatus, ONCE } from '../../../src/cli/status-text.js';
 import { clipped, Screen } from '../../../src/cli/watch.js';
@@ -113,12 +114,17 @@ describe('status', () => {
     const unsent = [
       { path: 'a', bytes: 1024, error: 'not confirmed', isLost: false },
       { path: 'b\n', bytes: 1, error: 'ENOSPC', isLost: true },
+      { path: 'd/g', bytes: 0, error: 'EACCES', isLost: true },
     ];
     const waiting = reportOf({ state: 'offline', link: { ...link, retryAt: 1_072_000 }, unsent });
     const text = formatStatus([waiting], NOW, ONCE);
     expect(text).toContain('  link     offline for 1m 05s: no answer?; 3 attempts, the next in 7s\n');
-    expect(text).toContain('  unsent   1.0 KiB in 2 files\n');
-    expect(text).toContain('             b?: 1 B (ENOSPC)\n');
+    expect(text).toContain('  unsent   1.0 KiB in 1 file\n             a: 1.0 KiB (not confirmed)\n');
+    expect(text).toContain(
+      '  lost     2 changes (1 B)\n             b?: 1 B (ENOSPC)\n             d/g: EACCES\n',
+    );
+    const refused = formatStatus([reportOf({ unsent: unsent.slice(1) })], NOW, ONCE);
+    expect(refused).toContain('  unsent   nothing\n  lost     2 changes (1 B)\n');
     const stuck = reportOf({ link: { ...link, needsPerson: true } });
     expect(formatStatus([stuck], NOW, ONCE)).toContain('it needs you: remora reconnect /mnt');
   });
@@ -137,6 +143,42 @@ describe('status', () => {
     const text = formatStatus([reportOf({ handles })], NOW, { ...ONCE, handles: 3 });
     expect(text).toContain('  open     30\n             f0 (read)\n');
     expect(text).toContain('             f2 (read)\n             and 27 more\n');
+  });
+});
+
+describe('COMMANDS.md', () => {
+  const page = readFileSync(new URL('../../../docs/COMMANDS.md', import.meta.url), 'utf8');
+  const codes = [...page.matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
+
+  it('has every name of status --json', () => {
+    const full = reportOf({
+      filesystem: {
+        ...STATUS.filesystem,
+        disk: { state: 'on', bytes: 0, limit: 0, hits: 0, misses: 0 },
+      },
+      unsent: [{ path: 'a', bytes: 1, error: 'EIO', isLost: true }],
+      handles: [{ path: 'a', access: 'read', unsent: 0 }],
+      calls: { OPEN: { ...durationsOf(1), errors: 0 } },
+      requests: { LSTAT: durationsOf(1) },
+      failures: [{ when: 0, call: 'OPEN', path: 'a', errno: 'EIO', reason: 'EIO' }],
+    });
+    const names = new Set<string>();
+    JSON.stringify(full, (key, value: unknown) => {
+      // Of lists it is their place, and of calls and requests what the kernel and SFTP call them.
+      if (/^[a-z]/.test(key)) names.add(key);
+      return value;
+    });
+    const words = new Set(codes.flatMap((code) => code.split(/\W+/)));
+    expect([...names].filter((name) => !words.has(name))).toEqual([]);
+    expect(names).toContain('inVain');
+  });
+
+  it('has every metric', () => {
+    const named = new Set(codes.map((code) => code.replace(/\{.*\}$/, '')));
+    const missing = FAMILIES.filter(
+      ({ name }) => !named.has(name) && !named.has(name.slice('remora_'.length)),
+    );
+    expect(missing.map(({ name }) => name)).toEqual([]);
   });
 });
 
