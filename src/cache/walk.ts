@@ -17,6 +17,9 @@ export type Descent = 'depth' | 'breadth';
 /** The subdirectories of a directory, none if it was not listed. */
 export type Subdirectories = (directory: Path, order: Order) => readonly ByteString[];
 
+/** A walk whose last step is longer ago than this, in milliseconds, is over. */
+export const PAUSE = 5000;
+
 /** How many directories may be listed ahead and not used yet. */
 export const FIRST_WINDOW = 4;
 const LAST_WINDOW = 64;

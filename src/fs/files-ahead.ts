@@ -25,6 +25,7 @@ import {
   type Way,
   waysOf,
 } from '../cache/file-walk.js';
+import { PAUSE } from '../cache/walk.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import { SSH_FXF_READ } from '../sftp/constants.js';
 import type { BulkClients } from './bulk.js';
@@ -41,8 +42,6 @@ const log = logger('read');
 const MAX_SIZE = 128 * 1024;
 /** Larger files are opened on the server while their content comes from this machine's disk. */
 const MAX_FROM_DISK = 1024 * 1024;
-/** A walk whose last step is longer ago than this, in milliseconds, is over. */
-const PAUSE = 5000;
 /** Walks that are remembered: several programs, or threads of one, may read at the same time. */
 const MAX_WALKS = 8;
 /** Files and bytes being read ahead at a time, of all walks. */

@@ -18,6 +18,7 @@ import {
   grown,
   type Order,
   orderOf,
+  PAUSE,
   shrunk,
   upcoming,
   upcomingByLevel,
@@ -27,8 +28,6 @@ import type { Namespace } from './namespace.js';
 
 const log = logger('names');
 
-/** A walk whose last step is longer ago than this, in milliseconds, is over. */
-const PAUSE = 5000;
 /** Listings under way at a time, of all walks. */
 const MAX_IN_FLIGHT = 64;
 /** Names in listings that were not used yet, of all walks. */

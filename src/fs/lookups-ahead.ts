@@ -14,7 +14,7 @@ import type { ByteString } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import { joinPath, nameOf, type Path, parentOf, ROOT } from '../base/path.js';
-import { ORDERS, type Order, upcoming } from '../cache/walk.js';
+import { ORDERS, type Order, PAUSE, upcoming } from '../cache/walk.js';
 import type { ListingAhead } from './listing-ahead.js';
 import type { Listings } from './listings.js';
 import type { Namespace } from './namespace.js';
@@ -23,8 +23,6 @@ import type { FsOptions } from './options.js';
 
 const log = logger('names');
 
-/** Questions further apart than this, in milliseconds, have nothing to do with each other. */
-const PAUSE = 5000;
 /** Directories with more names are not listed for this: it would cost more than it saves. */
 const MAX_NAMES = 1000;
 /** Directories of which questions are remembered. */

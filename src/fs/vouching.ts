@@ -16,13 +16,12 @@ import { isWithin, type Path, parentOf, ROOT } from '../base/path.js';
  * none, nor does a hard link elsewhere.
  */
 const LONGEST = 10 * 60_000;
+/** Times of change may be so many milliseconds too old: there are filesystems that keep them in steps of two seconds. */
+const COARSE = 2000;
 /** So many milliseconds after a change of ours, an event of that name may be its echo. */
 const ECHO = 2000;
 /** Changes of ours that are remembered. */
 const MAX_OWN = 4096;
-
-/** Times of change may be so many milliseconds too old: there are filesystems that keep them in steps of two seconds. */
-const COARSE = 2000;
 
 /** Since when a directory is watched. */
 interface Watch {
