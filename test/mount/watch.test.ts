@@ -25,6 +25,7 @@ import { endProcesses } from '../support/processes.js';
 import type { Mounted, MountStatus } from '../support/remora.js';
 import { must, until } from '../support/run.js';
 import { Sshd, type SshdOptions } from '../support/sshd.js';
+import { isRoot } from '../support/user.js';
 
 const world = new MountFixture('watch');
 
@@ -151,6 +152,39 @@ describe.each([
     }
     await rm(there, { recursive: true });
     await expect.poll(() => isThere(here), { timeout: 10_000 }).toBe(false);
+    await mounted.unmount();
+  });
+});
+
+describe.skipIf(!isRoot).each([
+  ['python3', ['python3']],
+  ['inotifywait', ['inotifywait', 'stat']],
+] as const)('with %s, a directory that the server shows twice', (program, programs) => {
+  it('changes at both paths', async () => {
+    const server = await serverWith(programs);
+    const [a, b] = [join(world.disk, `twice-${program}`, 'a'), join(world.disk, `twice-${program}`, 'b')];
+    for (const each of [a, b]) await mkdir(each, { recursive: true });
+    await writeFile(join(a, 'f'), '');
+    await must('mount', ['--bind', a, b]);
+    world.scope.defer('bind mount', async () => void (await must('umount', ['-l', b])));
+    const mounted = await world.remora.mount(server, world.disk, { options: [HOUR] });
+    const here = ['a', 'b'].map((each) => join(mounted.directory, `twice-${program}`, each));
+    for (const each of ['', `twice-${program}`]) await readdir(join(mounted.directory, each));
+    for (const each of here) expect(await readdir(each)).toEqual(['f']);
+    await watching(mounted, ({ directories }) => directories === 4);
+    for (const each of here) expect(await readdir(each)).toEqual(['f']);
+    const atBoth = async (is: (directory: string) => Promise<boolean>) =>
+      (await Promise.all(here.map(is))).every(Boolean);
+    for (const [which, place] of [a, b].entries()) {
+      await atOnce(
+        (nth) => writeFile(join(place, `new${which}${nth}`), ''),
+        (nth) => atBoth(async (directory) => (await readdir(directory)).includes(`new${which}${nth}`)),
+      );
+      await atOnce(
+        (nth) => writeFile(join(place, 'f'), '.'.repeat(100 * which + nth)),
+        (nth) => atBoth(async (directory) => (await stat(join(directory, 'f'))).size === 100 * which + nth),
+      );
+    }
     await mounted.unmount();
   });
 });
