@@ -280,10 +280,12 @@ export class FuseSession {
     if ('error' in outcome) {
       const { error } = outcome;
       this.#calls.failed(pending.call, error);
-      const isSent = this.#reply(header, errnoOf(error), []);
-      // A descriptor that is closed because its program ends: nobody looks at the answer.
       const undelivered = error instanceof FsError ? error.undelivered : undefined;
-      if (undelivered !== undefined && (!isSent || !this.#stopping.isHeard(pending))) undelivered();
+      // A descriptor that is closed because its program ends: nobody looks at the answer. With the answer any program
+      // may end, so this is found out before.
+      const isHeard = undelivered === undefined || this.#stopping.isHeard(pending);
+      const isSent = this.#reply(header, errnoOf(error), []);
+      if (!isSent || !isHeard) undelivered?.();
       return;
     }
     const { completion } = outcome;
