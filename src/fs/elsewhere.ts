@@ -147,6 +147,7 @@ export class Elsewhere {
       if (verdict !== 'echo') names.forgetTree(path);
     }
     if (verdict === 'echo') return;
+    this.#disbelieve(path, change);
     if (ofName) this.#changedItself(directory);
     // A name that was made or given anew may be another file's that looks the same.
     if (verdict === 'same' && !ofName) names.answers.voidAbout(path);
@@ -158,6 +159,14 @@ export class Elsewhere {
     }
     const isOther = !found || (found.mode & S_IFMT) !== remembered?.type;
     if (wasThere && (isOther || (node?.handles.size ?? 0) > 0)) void this.#ask(path);
+  }
+
+  /** What lies on this machine's disk of a file that changed, or of what had its name, may look the same. */
+  #disbelieve(path: Path, { isDirectory, ofName, ofContent }: ChangeElsewhere): void {
+    const { content, links } = this.#parts;
+    if (ofContent) for (const name of links.others(path)) content.renewed(name);
+    if (isDirectory && ofName) content.doubt(path);
+    else if (ofName || ofContent) content.renewed(path);
   }
 
   /** Names of the directory came or went, or it was changed itself. */

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -228,6 +228,45 @@ describe('with cache_dir', () => {
     await next.onDisk.close();
     const last = await mountWith('new');
     expect(await contentOf(last, 'f')).toBe('new');
+  });
+
+  it.each([
+    ['written', 'content', 'f', false],
+    ['replaced', 'name', 'f', false],
+    ['in a directory that was replaced', 'name', 'd/f', true],
+  ] as const)(
+    'nor is one believed that was %s while somebody watched',
+    async (_what, change, name, isDirectory) => {
+      const first = await mount();
+      await mkdir(join(first.disk, 'd'));
+      await serverFile(first.disk, name, 'old');
+      await contentOf(first, name);
+      await first.onDisk.close();
+      const next = await mount();
+      await mkdir(join(next.disk, 'd'));
+      await serverFile(next.disk, name, 'new');
+      // Of the file itself nothing is known in memory.
+      next.fs.elsewhere.changed({
+        directory: path(''),
+        name: path(isDirectory ? 'd' : 'f'),
+        isDirectory,
+        ofName: change === 'name',
+        ofContent: change === 'content',
+        found: undefined,
+      });
+      expect(await contentOf(next, name)).toBe('new');
+    },
+  );
+
+  it('a file that is held in memory as well is read anew where somebody watched', async () => {
+    const next = await mountWith('old');
+    await next.fs.lookup(path('f'));
+    expect(await contentOf(next, 'f')).toBe('old');
+    await serverFile(next.disk, 'f', 'new');
+    const [directory, name, found] = [path(''), path('f'), undefined];
+    const change = { directory, name, isDirectory: false, ofName: false, ofContent: true, found };
+    next.fs.elsewhere.changed(change);
+    expect(await contentOf(next, 'f')).toBe('new');
   });
 
   it('a refresh reads everything anew', async () => {
