@@ -133,6 +133,7 @@ export class AttributeOperations {
     const at = remote.at(path);
     const node = this.#parts.files.peek(path);
     const isOurs = node?.matches(current) ?? false;
+    this.#beforeAccess(path, changes);
     posted.post({
       what: 'set attributes',
       path,

@@ -35,7 +35,10 @@ export class LateOpens {
     this.#timers.delete(file);
   }
 
-  /** The name `path` is about to change: whatever is open at or below it is opened by requests that are sent at once. */
+  /**
+   * The name `path` is about to change: whatever is open at or below it is opened by requests that go before any that
+   * are sent, or posted, from now on.
+   */
   before(path: Path): void {
     for (const file of this.#timers.keys()) {
       if (file.node.path !== null && isWithin(file.node.path, path)) this.#open(file);

@@ -104,7 +104,6 @@ export class NameOperations {
   async unlink(path: Path): Promise<void> {
     const { remote, names } = this.#parts;
     const at = remote.at(path);
-    this.#parts.late.before(path);
     await this.#remove(path, { op: 'remove', path: at }, true, (requests) => requests.remove(at));
     changedThrough(this.#parts, path);
     this.#nameGone(path);
@@ -277,6 +276,7 @@ export class NameOperations {
     request: (requests: Requests) => Promise<void>,
   ): Promise<void> {
     if (isSure && (await this.#posts.remove(path, what, request))) return;
+    this.#parts.late.before(path);
     await this.#change([path], request(this.#parts.remote.client), what);
     this.#parts.posted.proved(path, null);
   }

@@ -116,7 +116,8 @@ export class Opening {
 
   /**
    * Opens for reading without asking the server, if it told a moment ago what the file is, let us read it as such, and
-   * all of that content is here; else null.
+   * all of that content is here; else null. While something is posted about its name, it could not be opened at once
+   * when that is needed.
    */
   #openHere(path: Path, flags: number): Opened | null {
     const { names, files, content, options, remote, late } = this.#parts;
@@ -125,7 +126,9 @@ export class Opening {
     const node = names.isFresh(path, options.openTtl) ? files.peek(path) : undefined;
     if (node === undefined || node.isDirty || node.racy || !node.matches(known)) return null;
     if (!node.isReadable(known) || !content.holds(node)) return null;
-    const handle = remote.client.openLater(remote.at(path), SSH_FXF_READ);
+    const at = remote.at(path);
+    if (remote.client.quiet(at) !== null) return null;
+    const handle = remote.client.openLater(at, SSH_FXF_READ);
     const { id, file } = this.#add(path, handle, flags, known.size);
     late.add(file);
     const keepCache = !node.isAhead || options.kernelCache;

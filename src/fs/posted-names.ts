@@ -67,9 +67,10 @@ export class PostedNames {
     what: Operation,
     request: (requests: Requests) => Promise<void>,
   ): Promise<boolean> {
-    const { remote, posted } = this.#parts;
+    const { remote, posted, late } = this.#parts;
     for (let room = posted.room(); room !== null; room = posted.room()) await room;
     if (!this.#told(path) || !posted.mayChange(path)) return false;
+    late.before(path);
     posted.post({
       what: what.op,
       path,
@@ -85,7 +86,7 @@ export class PostedNames {
    * file.
    */
   async rename(from: Path, to: Path, noReplace: boolean): Promise<Attributes | null> {
-    const { remote, names, posted, lanes, links, files } = this.#parts;
+    const { remote, names, posted, lanes, links, files, late } = this.#parts;
     for (let room = posted.room(); room !== null; room = posted.room()) await room;
     const source = this.#told(from);
     const target = this.#told(to);
@@ -104,6 +105,7 @@ export class PostedNames {
       if (isNew || !(await this.#isGivenUp(file, from, requests)))
         await remote.ask(request(requests), what, requests);
     };
+    late.before(to);
     const renamed = deferred<void>();
     void lanes.whileRenaming(from, to, () => renamed.promise, true);
     posted.post({

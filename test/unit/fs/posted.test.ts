@@ -7,8 +7,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
+import type { FsOptions } from '../../../src/fs/options.js';
 import { ConnectionLostError, SftpStatusError } from '../../../src/sftp/errors.js';
 import {
+  contentOf,
   cutAfter,
   cutBefore,
   type DirectFileSystem,
@@ -16,6 +18,7 @@ import {
   openDirect,
   path,
   readAll,
+  serverFile,
 } from '../../support/direct-filesystem.js';
 
 const SSH_FX_PERMISSION_DENIED = 3;
@@ -23,8 +26,8 @@ const SSH_FX_NO_SPACE_ON_FILESYSTEM = 14;
 const named = (name: string) => ({ path: path(name), handle: null });
 
 /** A file system that posts, in whose root directory the server has let a file be made. */
-async function posting(): Promise<DirectFileSystem> {
-  const direct = await openDirect({ posts: true });
+async function posting(options: Partial<FsOptions> = {}): Promise<DirectFileSystem> {
+  const direct = await openDirect({ posts: true, ...options });
   const { fs, requests } = direct;
   const { handle } = await fs.create(path('first'), O_WRONLY | O_EXCL, 0o644);
   await fs.lookup(path(''));
@@ -254,6 +257,86 @@ describe('the bounds of what is posted', () => {
       await fs.release(handle);
     }
     await fs.flushAll();
+  });
+});
+
+describe('a file that the server does not know to be open', () => {
+  /** `f` is open, of which the server has heard nothing; `other` may be given its name. */
+  async function openLate(): Promise<DirectFileSystem & { readonly handle: number }> {
+    const direct = await posting({ prefetch: false });
+    const { fs, disk, requests } = direct;
+    for (const name of ['f', 'other']) {
+      await serverFile(disk, name, name);
+      await fs.refresh(path(name));
+      await fs.lookup(path(name));
+      await contentOf(direct, name);
+    }
+    requests.length = 0;
+    const { handle } = await fs.open(path('f'), O_RDONLY);
+    expect(requests).toEqual([]);
+    return { ...direct, handle };
+  }
+
+  it.each<[string, string, (fs: DirectFileSystem['fs']) => Promise<unknown>]>([
+    ['removed', 'remove', (fs) => fs.unlink(path('f'))],
+    ['replaced', 'posixRename', (fs) => fs.rename(path('other'), path('f'), { noReplace: false })],
+    ['renamed', 'posixRename', (fs) => fs.rename(path('f'), path('g'), { noReplace: false })],
+  ])('outlives that it is %s by a posted %s', async (_what, request, change) => {
+    const { fs, handle, requests } = await openLate();
+    await fs.lookup(path('g'));
+    await change(fs);
+    expect(fs.status().posted).toBe(1);
+    expect((await fs.getattr({ path: null, handle })).attributes.size).toBe(1);
+    expect(requests).toContain(request);
+    await fs.flushAll();
+    expect((await readAll(fs, handle)).toString()).toBe('f');
+    await fs.release(handle);
+  });
+
+  it('is opened before the mode of its directory is changed', async () => {
+    const direct = await posting({ prefetch: false });
+    const { fs, disk, requests } = direct;
+    await make(fs, 'd');
+    await fs.flushAll();
+    await serverFile(disk, 'd/f', 'f');
+    await fs.refresh(path(''));
+    await fs.lookup(path('d'));
+    await fs.lookup(path('d/f'));
+    await contentOf(direct, 'd/f');
+    requests.length = 0;
+    const { handle } = await fs.open(path('d/f'), O_RDONLY);
+    await fs.setattr(named('d'), { mode: 0 });
+    expect(fs.status().posted).toBe(1);
+    await fs.flushAll();
+    expect(requests.filter((name) => name === 'open' || name === 'setstat')).toEqual(['open', 'setstat']);
+    await fs.release(handle);
+  });
+
+  it('is opened before what waits for other changes', async () => {
+    const direct = await openLate();
+    const { fs, handle } = direct;
+    const go = hold(direct, 'setstat');
+    await fs.setattr(named('other'), { mode: 0o600 });
+    await fs.rename(path('other'), path('f'), { noReplace: false });
+    expect((await fs.getattr({ path: null, handle })).attributes.size).toBe(1);
+    go();
+    await fs.flushAll();
+    expect((await readAll(fs, handle)).toString()).toBe('f');
+    expect(await contentOf(direct, 'f')).toBe('other');
+    await fs.release(handle);
+  });
+
+  it('is none of which something is posted', async () => {
+    const direct = await openLate();
+    const { fs, handle, requests } = direct;
+    const go = hold(direct, 'setstat');
+    await fs.setattr(named('other'), { mtime: 1_000_000_000 });
+    requests.length = 0;
+    const opening = fs.open(path('other'), O_RDONLY);
+    go();
+    const opened = await opening;
+    expect(requests).toContain('open');
+    for (const each of [handle, opened.handle]) await fs.release(each);
   });
 });
 
