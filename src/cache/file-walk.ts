@@ -8,6 +8,7 @@
 import type { ByteString } from '../base/bytes.js';
 import { isDirectory, isRegular } from '../base/mode.js';
 import { isWithin, joinPath, nameOf, type Path, parentOf, ROOT } from '../base/path.js';
+import type { Ordered } from './ordered.js';
 import { ORDERS, type Order } from './walk.js';
 
 /** How a program goes through a tree. */
@@ -26,17 +27,17 @@ export const WAYS: readonly Way[] = ORDERS.flatMap((order) =>
   ),
 );
 
-/** What is in a directory, in that order; `type` has its S_IFMT bits. Undefined if it was not listed. */
-export type Entries = (
-  directory: Path,
-  order: Order,
-) => readonly { readonly name: ByteString; readonly type: number }[] | undefined;
+/** What is in a directory, in that order. Undefined if it was not listed, or is not worth sorting. */
+export type Entries = (directory: Path, order: Order) => Ordered | undefined;
 
 /** A step may pass over so many files: empty ones, or those whose name the program does not care for. */
 const SKIPPED = 4;
 
 /** So many directories are looked into for what comes next. */
 const MAX_DIRECTORIES = 256;
+/** And so many entries of them; for a single step, which is tried on many ways with each file that is opened, fewer. */
+const MAX_ENTRIES = 10_000;
+const MAX_ENTRIES_OF_STEP = 256;
 
 /** How many files may be read ahead and not opened yet. */
 export const FIRST_WINDOW = 8;
@@ -72,7 +73,7 @@ export function waysOf(from: Path, to: Path, ways: readonly Way[], entries: Entr
   const root = commonDirectory(from, to);
   return ways.filter((way) => {
     let passed = 0;
-    for (const path of filesAfter(from, root, way, entries)) {
+    for (const path of filesAfter(from, root, way, entries, MAX_ENTRIES_OF_STEP)) {
       if (path === to) return true;
       passed += 1;
       if (passed > SKIPPED) return false;
@@ -83,19 +84,28 @@ export function waysOf(from: Path, to: Path, ways: readonly Way[], entries: Entr
 
 /**
  * The regular files that come after `from` on a way through the tree `root`, as far as its directories are known:
- * what lies beyond one that was not listed comes later.
+ * what lies beyond one that was not listed comes later. `most`: entries that are looked at.
  */
-export function* filesAfter(from: Path, root: Path, way: Way, entries: Entries): Generator<Path> {
-  let directories = 0;
-  const within: Entries = (directory, order) => {
-    directories += 1;
-    return directories > MAX_DIRECTORIES ? undefined : entries(directory, order);
-  };
+export function* filesAfter(
+  from: Path,
+  root: Path,
+  way: Way,
+  entries: Entries,
+  most = MAX_ENTRIES,
+): Generator<Path> {
+  const look: Look = { entries, directoriesLeft: MAX_DIRECTORIES, entriesLeft: most };
   for (let at = from; ; at = parentOf(at)) {
     const directory = parentOf(at);
-    const goesOn = yield* through(directory, { name: nameOf(at), isFile: at === from }, way, within);
+    const goesOn = yield* through(directory, { name: nameOf(at), isFile: at === from }, way, look);
     if (!goesOn || directory === root || directory === ROOT) return;
   }
+}
+
+/** A look at a tree that ends somewhere. */
+interface Look {
+  readonly entries: Entries;
+  directoriesLeft: number;
+  entriesLeft: number;
 }
 
 /** Everything in and below a directory, or only what comes after one of its names; answers whether all is known. */
@@ -103,27 +113,33 @@ function* through(
   directory: Path,
   after: { readonly name: ByteString; readonly isFile: boolean } | null,
   way: Way,
-  entries: Entries,
+  look: Look,
 ): Generator<Path, boolean> {
-  const all = entries(directory, way.order);
-  if (all === undefined) return false;
-  const start = after === null ? 0 : all.findIndex(({ name }) => name === after.name) + 1;
+  look.directoriesLeft -= 1;
+  const ordered = look.directoriesLeft < 0 ? undefined : look.entries(directory, way.order);
+  if (ordered === undefined) return false;
+  const { all } = ordered;
+  const start = after === null ? 0 : ordered.placeOf(after.name) + 1;
   if (after !== null && start === 0) return false;
   const isInline = way.descent === 'inline';
   const filesFrom = isInline || after === null || after.isFile ? start : all.length;
   const directoriesFrom = isInline || after === null || !after.isFile ? start : 0;
   for (let at = filesFrom; at < all.length; at += 1) {
+    look.entriesLeft -= 1;
+    if (look.entriesLeft < 0) return false;
     const entry = all[at];
     if (entry === undefined || isLeftOut(entry.name, way)) continue;
     const path = joinPath(directory, entry.name);
     if (isRegular(entry.type)) yield path;
-    else if (isInline && isDirectory(entry.type) && !(yield* through(path, null, way, entries))) return false;
+    else if (isInline && isDirectory(entry.type) && !(yield* through(path, null, way, look))) return false;
   }
   if (isInline) return true;
   for (let at = directoriesFrom; at < all.length; at += 1) {
+    look.entriesLeft -= 1;
+    if (look.entriesLeft < 0) return false;
     const entry = all[at];
     if (entry === undefined || !isDirectory(entry.type) || isLeftOut(entry.name, way)) continue;
-    if (!(yield* through(joinPath(directory, entry.name), null, way, entries))) return false;
+    if (!(yield* through(joinPath(directory, entry.name), null, way, look))) return false;
   }
   return true;
 }

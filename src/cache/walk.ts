@@ -6,6 +6,7 @@
  */
 import type { ByteString } from '../base/bytes.js';
 import { joinPath, nameOf, type Path, parentOf, ROOT } from '../base/path.js';
+import type { Ordered } from './ordered.js';
 
 /** The orders in which programs visit what is in a directory, likeliest first. */
 export const ORDERS = ['listed', 'sorted', 'paths', 'inodes'] as const;
@@ -14,8 +15,8 @@ export type Order = (typeof ORDERS)[number];
 /** Whether what lies in a directory is visited before its siblings, or after all directories of its level. */
 export type Descent = 'depth' | 'breadth';
 
-/** The subdirectories of a directory, none if it was not listed. */
-export type Subdirectories = (directory: Path, order: Order) => readonly ByteString[];
+/** The subdirectories of a directory, none if it was not listed, or is not worth sorting. */
+export type Subdirectories = (directory: Path, order: Order) => Ordered;
 
 /** A walk whose last step is longer ago than this, in milliseconds, is over. */
 export const PAUSE = 5000;
@@ -35,12 +36,12 @@ export function shrunk(window: number): number {
 }
 
 /** Does `name` come next after `previous` (null or gone: is it the first), if hidden names may be left out? */
-function isNext(name: ByteString, previous: ByteString | null, names: readonly ByteString[]): boolean {
-  const at = names.indexOf(name);
-  const after = previous === null ? -1 : names.indexOf(previous);
+function isNext(name: ByteString, previous: ByteString | null, names: Ordered): boolean {
+  const at = names.placeOf(name);
+  const after = previous === null ? -1 : names.placeOf(previous);
   if (at <= after) return false;
   for (let between = after + 1; between < at; between += 1) {
-    if (!names[between]?.startsWith('.')) return false;
+    if (!names.all[between]?.name.startsWith('.')) return false;
   }
   return true;
 }
@@ -66,7 +67,7 @@ export function descentOf(
 ): Descent | null {
   if (parentOf(to) === from) return 'depth';
   const isSibling = from !== to && from !== ROOT && parentOf(to) === parentOf(from);
-  return isSibling && subdirectories(from, order).length > 0 ? 'breadth' : null;
+  return isSibling && subdirectories(from, order).all.length > 0 ? 'breadth' : null;
 }
 
 /** What comes after `from` in a walk of the tree `root`, level by level, as far as its directories are known. */
@@ -78,14 +79,13 @@ export function* upcomingByLevel(
 ): Generator<Path> {
   function* childrenOf(directories: Iterable<Path>): Generator<Path> {
     for (const directory of directories) {
-      for (const name of subdirectories(directory, order)) yield joinPath(directory, name);
+      for (const { name } of subdirectories(directory, order).all) yield joinPath(directory, name);
     }
   }
   /** What is behind `at` on its level. */
   function* behind(at: Path): Generator<Path> {
     if (at === root || at === ROOT) return;
-    const siblings = [...childrenOf([parentOf(at)])];
-    yield* siblings.slice(siblings.indexOf(at) + 1);
+    yield* siblingsAfter(at, order, subdirectories);
     yield* childrenOf(behind(parentOf(at)));
   }
   /** The whole level of `at`. */
@@ -106,17 +106,24 @@ export function* upcoming(
 ): Generator<Path> {
   yield* below(from, order, subdirectories);
   for (let at = from; at !== root && at !== ROOT; at = parentOf(at)) {
-    const parent = parentOf(at);
-    const siblings = subdirectories(parent, order);
-    for (let next = siblings.indexOf(nameOf(at)) + 1; next < siblings.length; next += 1) {
-      const name = siblings[next];
-      if (name !== undefined) yield* withBelow(joinPath(parent, name), order, subdirectories);
+    for (const sibling of siblingsAfter(at, order, subdirectories)) {
+      yield* withBelow(sibling, order, subdirectories);
     }
   }
 }
 
+/** All of them if `path` itself is gone. */
+function* siblingsAfter(path: Path, order: Order, subdirectories: Subdirectories): Generator<Path> {
+  const parent = parentOf(path);
+  const siblings = subdirectories(parent, order);
+  for (let next = siblings.placeOf(nameOf(path)) + 1; next < siblings.all.length; next += 1) {
+    const sibling = siblings.all[next];
+    if (sibling !== undefined) yield joinPath(parent, sibling.name);
+  }
+}
+
 function* below(directory: Path, order: Order, subdirectories: Subdirectories): Generator<Path> {
-  for (const name of subdirectories(directory, order)) {
+  for (const { name } of subdirectories(directory, order).all) {
     yield* withBelow(joinPath(directory, name), order, subdirectories);
   }
 }

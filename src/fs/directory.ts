@@ -7,6 +7,7 @@ import type { ByteString } from '../base/bytes.js';
 import { hashIno, inoOfPath } from '../base/inode.js';
 import { S_IFDIR, S_IFMT } from '../base/mode.js';
 import type { Path } from '../base/path.js';
+import { NOTHING, Ordered } from '../cache/ordered.js';
 import type { Order } from '../cache/walk.js';
 import type { Attributes, DirectoryEntry } from './operations.js';
 
@@ -27,13 +28,25 @@ export function nameWith(name: ByteString, attributes: Attributes | null, at: nu
  */
 export type Absence = 'known' | 'knowable' | 'unknown';
 
+/** So many names are sorted: for more it takes as long as many opens, and walks in that order are not followed. */
+const MOST: Readonly<Record<Order, number>> = {
+  listed: Number.POSITIVE_INFINITY,
+  sorted: 50_000,
+  paths: 10_000,
+  inodes: 10_000,
+};
+/** One name in so many may have come or gone before they are put in order anew. */
+const CHANGES = 16;
+
 export class Directory {
   #names = new Map<ByteString, Name>();
   #listedAt: number | null = null;
   #absence: Absence = 'unknown';
   #snapshot: readonly DirectoryEntry[] | null = null;
-  readonly #sorted = new Map<Order, readonly DirectoryEntry[]>();
-  readonly #subdirectories = new Map<Order, readonly ByteString[]>();
+  readonly #sorted = new Map<Order, Ordered>();
+  readonly #subdirectories = new Map<Order, Ordered>();
+  /** Names that came or went since these were made. */
+  #changes = 0;
   /** The snapshot that the kernel's pages hold, as far as we know. */
   given: readonly DirectoryEntry[] | null = null;
 
@@ -76,7 +89,7 @@ export class Directory {
 
   put(name: Name): void {
     const before = this.#names.get(name.name);
-    if (before === undefined ? name.attributes !== null : before.type !== name.type) this.#renew();
+    if (before === undefined ? name.attributes !== null : before.type !== name.type) this.#changed();
     this.#names.set(name.name, name);
   }
 
@@ -95,7 +108,7 @@ export class Directory {
   forget(name: ByteString): void {
     this.#names.delete(name);
     this.unlist();
-    this.#renew();
+    this.#changed();
   }
 
   /** Whoever wants a listing asks for it anew. */
@@ -109,41 +122,69 @@ export class Directory {
     this.#names = names;
     this.#listedAt = at;
     this.#absence = absence;
-    this.#renew();
-    if (before !== null && isSame(before, this.snapshot())) this.#snapshot = before;
+    this.#snapshot = null;
+    if (before !== null && isSame(before, this.#existing())) this.#snapshot = before;
+    else this.#reorder();
   }
 
   /** The names that exist; the same array as long as no name comes, goes or changes its type. */
   snapshot(): readonly DirectoryEntry[] {
-    this.#snapshot ??= [...this.#names.values()].filter(({ attributes }) => attributes !== null);
+    if (this.#snapshot === null) {
+      this.#snapshot = this.#existing();
+      // Whoever reads the directory goes on with what he finds there.
+      if (this.#changes > 0) this.#reorder();
+    }
     return this.#snapshot;
   }
 
-  /** What is in the directory, which is called `path`, in the order in which programs visit it. */
-  entries(path: Path, order: Order): readonly DirectoryEntry[] {
-    const known = this.#sorted.get(order);
-    if (known !== undefined) return known;
-    const key = keyFor(path, order);
-    const keyed = this.snapshot().map((entry) => ({ entry, key: key?.(entry) ?? 0 }));
-    if (key !== null) keyed.sort((a, b) => (a.key < b.key ? -1 : 1));
-    const entries = keyed.map(({ entry }) => entry);
-    this.#sorted.set(order, entries);
-    return entries;
+  /**
+   * What is in the directory, which is called `path`, in the order in which programs visit it; undefined if there is too
+   * much of it. Only a hint: it may lack some of the names that came since, and have some that went.
+   */
+  entries(path: Path, order: Order): Ordered | undefined {
+    if (this.#names.size > MOST[order]) return undefined;
+    let ordered = this.#sorted.get(order);
+    if (ordered === undefined) {
+      ordered = inOrder(this.snapshot(), path, order);
+      this.#sorted.set(order, ordered);
+    }
+    return ordered;
   }
 
-  subdirectories(path: Path, order: Order): readonly ByteString[] {
-    const known = this.#subdirectories.get(order);
-    if (known !== undefined) return known;
-    const names = this.entries(path, order).flatMap(({ name, type }) => (type === S_IFDIR ? name : []));
-    this.#subdirectories.set(order, names);
-    return names;
+  /** The same for subdirectories alone; none if there are too many. */
+  subdirectories(path: Path, order: Order): Ordered {
+    let ordered = this.#subdirectories.get(order);
+    if (ordered === undefined) {
+      const directories = this.snapshot().filter(({ type }) => type === S_IFDIR);
+      ordered = directories.length > MOST[order] ? NOTHING : inOrder(directories, path, order);
+      this.#subdirectories.set(order, ordered);
+    }
+    return ordered;
   }
 
-  #renew(): void {
+  #existing(): readonly DirectoryEntry[] {
+    return [...this.#names.values()].filter(({ attributes }) => attributes !== null);
+  }
+
+  #changed(): void {
     this.#snapshot = null;
+    this.#changes += 1;
+    if (this.#changes > this.#names.size / CHANGES) this.#reorder();
+  }
+
+  #reorder(): void {
+    this.#changes = 0;
     this.#sorted.clear();
     this.#subdirectories.clear();
   }
+}
+
+function inOrder(entries: readonly DirectoryEntry[], path: Path, order: Order): Ordered {
+  const key = keyFor(path, order);
+  if (key === null) return new Ordered(entries);
+  const keyed = entries.map((entry) => ({ entry, key: key(entry) }));
+  keyed.sort((a, b) => (a.key < b.key ? -1 : 1));
+  return new Ordered(keyed.map(({ entry }) => entry));
 }
 
 /** What the entries of the directory at `path` are sorted by; null for the server's order. */

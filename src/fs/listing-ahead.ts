@@ -11,6 +11,7 @@ import type { ByteString } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import { nameOf, type Path, parentOf, ROOT } from '../base/path.js';
+import { NOTHING, type Ordered } from '../cache/ordered.js';
 import {
   type Descent,
   descentOf,
@@ -215,8 +216,8 @@ export class ListingAhead {
     if (this.#unused > before) log('listed ahead: %d used, %d in vain', this.#used, this.#unused);
   }
 
-  readonly #subdirectories = (path: Path, order: Order): readonly ByteString[] =>
-    this.#names.listed(path)?.subdirectories(path, order) ?? [];
+  readonly #subdirectories = (path: Path, order: Order): Ordered =>
+    this.#names.listed(path)?.subdirectories(path, order) ?? NOTHING;
 }
 
 function isOver({ walk }: Cursor, { at }: Visit, now: number): boolean {

@@ -14,6 +14,7 @@ import type { ByteString } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { logger } from '../base/log.js';
 import { joinPath, nameOf, type Path, parentOf, ROOT } from '../base/path.js';
+import { NOTHING, type Ordered } from '../cache/ordered.js';
 import { ORDERS, type Order, PAUSE, upcoming } from '../cache/walk.js';
 import type { ListingAhead } from './listing-ahead.js';
 import type { Listings } from './listings.js';
@@ -145,8 +146,8 @@ export class LookupsAhead {
     }
   }
 
-  readonly #subdirectories = (path: Path, order: Order): readonly ByteString[] =>
-    this.#names.listed(path)?.subdirectories(path, order) ?? [];
+  readonly #subdirectories = (path: Path, order: Order): Ordered =>
+    this.#names.listed(path)?.subdirectories(path, order) ?? NOTHING;
 
   #missed(directory: Path, name: ByteString): void {
     if (this.#negativeTtl <= 0) return;

@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.js';
 import { isDirectory, isSymlink } from '../base/mode.js';
 import { nameOf, type Path, parentOf, rebase } from '../base/path.js';
 import { Epochs } from '../cache/epochs.js';
+import type { Ordered } from '../cache/ordered.js';
 import type { Timed } from '../cache/timed.js';
 import type { Order } from '../cache/walk.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
@@ -18,7 +19,7 @@ import { Directory, type Name, nameWith } from './directory.js';
 import { type Identity, toAttributes } from './identity.js';
 import { Lifetimes } from './lifetimes.js';
 import type { HardLinks } from './links.js';
-import type { Attributes, DirectoryEntry } from './operations.js';
+import type { Attributes } from './operations.js';
 import type { FsOptions } from './options.js';
 import type { Remote } from './remote.js';
 import { Symlinks } from './symlinks.js';
@@ -141,7 +142,7 @@ export class Namespace {
   }
 
   /** What is in the directory, in that order; undefined if that is not known. */
-  entries(path: Path, order: Order): readonly DirectoryEntry[] | undefined {
+  entries(path: Path, order: Order): Ordered | undefined {
     return this.listed(path)?.entries(path, order);
   }
 

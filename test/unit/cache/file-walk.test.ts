@@ -14,7 +14,8 @@ import {
   type Way,
   waysOf,
 } from '../../../src/cache/file-walk.js';
-import { Directory, nameWith } from '../../../src/fs/directory.js';
+import { Ordered } from '../../../src/cache/ordered.js';
+import { Directory, type Name, nameWith } from '../../../src/fs/directory.js';
 
 const path = (text: string) => text as Path;
 
@@ -92,7 +93,7 @@ describe('files that come next', () => {
 
   it('are not looked for in directories without end', () => {
     const endless: Entries = (directory) =>
-      directory.length > 100_000 ? [] : [{ name: 'd' as ByteString, type: S_IFDIR }];
+      new Ordered(directory.length > 100_000 ? [] : [{ name: 'd' as ByteString, type: S_IFDIR }]);
     expect([...filesAfter(path('d'), path(''), way('listed'), endless)]).toEqual([]);
   });
 });
@@ -125,6 +126,65 @@ describe('a step', () => {
     expect(orders('f15')).toContain('listed');
     expect(orders('f60').filter((order) => order !== 'inodes')).toEqual([]);
   });
+});
+
+describe('a directory of 40,000 names', () => {
+  const count = 40_000;
+  let visits = 0;
+  const name = (at: number) => `f${`${(at * 7919) % count}`.padStart(5, '0')}` as ByteString;
+  const entry = (at: number): Name => ({
+    ...nameWith(name(at), null, 0),
+    attributes: undefined,
+    type: S_IFREG,
+    get name() {
+      visits += 1;
+      return name(at);
+    },
+  });
+  const directory = new Directory();
+  directory.list(new Map(Array.from({ length: count }, (_, at) => [name(at), entry(at)])), 0, 'known');
+  const entries: Entries = (_directory, order) => directory.entries(path(''), order);
+  const step = (from: number, to: number) => waysOf(path(name(from)), path(name(to)), WAYS, entries);
+
+  it('is put in order once, and a step in it looks at a few names only', () => {
+    step(0, 1);
+    expect(visits).toBeLessThan(20 * count);
+    visits = 0;
+    for (let n = 0; n < 500; n += 1) step((n * 104_729) % count, (n * 15_485_863 + 5) % count);
+    expect(visits).toBeLessThan(500 * WAYS.length * 10);
+  });
+
+  it('is followed as it is listed and sorted, and not in orders that cost more', () => {
+    expect(step(10, 11).map(({ order }) => order)).toContain('listed');
+    expect(entries(path(''), 'sorted')?.placeOf('f00003' as ByteString)).toBe(3);
+    expect(entries(path(''), 'inodes')).toBeUndefined();
+  });
+
+  it('is not put in order anew for each file that is made in it', () => {
+    const before = directory.entries(path(''), 'sorted');
+    visits = 0;
+    for (let n = 0; n < 1000; n += 1) {
+      const made = `made${n}` as ByteString;
+      directory.put({ ...nameWith(made, null, 0), attributes: undefined, type: S_IFREG });
+      waysOf(path(name(n)), path(made), WAYS, entries);
+    }
+    expect(directory.entries(path(''), 'sorted')).toBe(before);
+    expect(visits).toBeLessThan(1000 * WAYS.length * 10);
+    directory.snapshot();
+    expect(entries(path(''), 'sorted')?.placeOf('made7' as ByteString)).toBeGreaterThan(0);
+  });
+});
+
+it('a small directory is put in order anew with each name that comes or goes', () => {
+  const directory = new Directory();
+  directory.list(new Map(), 0, 'known');
+  const sorted = () => directory.entries(path(''), 'sorted')?.all.map(({ name }) => name);
+  for (const name of ['b', 'a']) {
+    directory.put({ ...nameWith(name as ByteString, null, 0), attributes: undefined, type: S_IFREG });
+  }
+  expect(sorted()).toEqual(['a', 'b']);
+  directory.forget('b' as ByteString);
+  expect(sorted()).toEqual(['a']);
 });
 
 it('the directory of two files is the deepest that holds both', () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ByteString } from '../../../src/base/bytes.js';
+import { S_IFDIR } from '../../../src/base/mode.js';
 import type { Path } from '../../../src/base/path.js';
+import { Ordered } from '../../../src/cache/ordered.js';
 import {
   descentOf,
   FIRST_WINDOW,
@@ -16,11 +18,14 @@ import {
 const path = (text: string) => text as Path;
 const name = (text: string) => text as ByteString;
 
+const subdirectories = (names: readonly ByteString[]) =>
+  new Ordered(names.map((each) => ({ name: each, type: S_IFDIR })));
+
 /** A tree by its directories, the children of each in the order the server lists them. */
 function tree(directories: Readonly<Record<string, readonly string[]>>): Subdirectories {
   return (directory, order) => {
     const names = (directories[directory] ?? []).map(name);
-    return order === 'sorted' ? names.sort() : names;
+    return subdirectories(order === 'sorted' ? names.sort() : names);
   };
 }
 
@@ -78,7 +83,7 @@ describe('what comes next', () => {
   });
 
   it('of an endless tree can be taken as far as one likes', () => {
-    const endless: Subdirectories = () => [name('d')];
+    const endless: Subdirectories = () => subdirectories([name('d')]);
     const walk = upcoming(path('d'), path(''), 'listed', endless);
     expect([walk.next().value, walk.next().value]).toEqual(['d/d', 'd/d/d']);
   });
@@ -109,6 +114,28 @@ describe('the order of a walk', () => {
     expect(order('a', 'm')).toBeNull();
     expect(order('a', 'z', 'sorted')).toBe('listed');
   });
+});
+
+it('a step among 10,000 directories looks at a few of them only', () => {
+  let visits = 0;
+  const all = Array.from({ length: 10_000 }, (_, at) => ({
+    type: S_IFDIR,
+    get name() {
+      visits += 1;
+      return name(`d${at}`);
+    },
+  }));
+  const ordered = new Ordered(all);
+  for (let n = 0; n < 1000; n += 1) {
+    orderOf(
+      path(''),
+      name(`d${(n * 7919) % 10_000}`),
+      name(`d${(n * 104_729) % 10_000}`),
+      'listed',
+      () => ordered,
+    );
+  }
+  expect(visits).toBeLessThan(2 * all.length);
 });
 
 describe('the window', () => {
