@@ -1,6 +1,7 @@
 /**
  * Random programs of filesystem calls, run on a mount and on a plain directory side by side: same outcomes,
- * same trees, and in the end the same tree on the server's disk. A failure prints its seed and the smallest
+ * same trees, and in the end the same tree on the server's disk. Where the server is watched, files are changed there
+ * between the steps as well. A failure prints its seed and the smallest
  * program that shows it; REMORA_MODEL_SEED runs a seed again.
  */
 import { mkdir, open, rm } from 'node:fs/promises';
@@ -13,11 +14,15 @@ import {
   type Backend,
   closeBackend,
   EXTREME_BACKENDS,
+  remounted,
+  WATCHED_BACKENDS,
 } from '../support/backends.js';
-import { picture, program, Side, type Step } from '../support/model.js';
+import { picture, program, Side, type Step, sharedProgram } from '../support/model.js';
 
 /** Milliseconds of random programs for each backend. */
-const TIME = 20_000;
+const TIME = 16_000;
+/** Milliseconds in which what others did has to show. */
+const SHOWN = 10_000;
 /** A tree is compared after so many steps, and after the last. */
 const STRIDE = 3;
 
@@ -25,7 +30,14 @@ const MOUNTS = [
   ...ALL_BACKENDS.filter(({ name }) => ['OpenSSH', 'the embedded server'].includes(name)),
   ...EXTREME_BACKENDS,
   ...ASYNC_BACKENDS,
+  ...WATCHED_BACKENDS,
 ];
+
+/** Where changes are posted, this waits for all of them. */
+async function confirm(directory: string): Promise<void> {
+  const handle = await open(directory);
+  await handle.sync().finally(() => handle.close());
+}
 
 describe.each(MOUNTS)('reference model on $name', (kind) => {
   let backend: Backend;
@@ -44,6 +56,15 @@ describe.each(MOUNTS)('reference model on $name', (kind) => {
     if (backend) await closeBackend(backend);
   });
 
+  /** Waits until the mount shows what was done on the server. */
+  async function shows(roots: { readonly mount: string; readonly plain: string }, what: string) {
+    const expected = await picture(roots.plain);
+    const options = { timeout: SHOWN, interval: 10 };
+    await expect
+      .poll(() => picture(roots.mount).catch(String), { ...options, message: `what shows of ${what}` })
+      .toEqual(expected);
+  }
+
   /** Runs the steps in fresh directories; throws at the first difference. */
   async function compare(steps: readonly Step[]): Promise<void> {
     const own = `run-${++runs}`;
@@ -59,12 +80,20 @@ describe.each(MOUNTS)('reference model on $name', (kind) => {
     }
     const mount = new Side(join(roots.mount, 'in'));
     const model = new Side(join(roots.plain, 'in'));
+    const server = new Side(join(roots.disk, 'in'));
     try {
       for (const [index, step] of steps.entries()) {
-        const expected = await model.perform(step);
         const what = `step ${index} ${JSON.stringify(step)}`;
-        expect(await mount.perform(step), what).toBe(expected);
-        if (index % STRIDE === STRIDE - 1 || index === steps.length - 1) {
+        const isElsewhere = step.do === 'elsewhere';
+        if (isElsewhere) {
+          // What is open, and what is not confirmed, has rules of its own.
+          await Promise.all([mount.close(), model.close()]);
+          await confirm(roots.mount);
+        }
+        const expected = await model.perform(step);
+        expect(await (isElsewhere ? server : mount).perform(step), what).toBe(expected);
+        if (isElsewhere) await shows(roots, what);
+        else if (index % STRIDE === STRIDE - 1 || index === steps.length - 1) {
           expect(await picture(roots.mount), `the tree after ${what}`).toEqual(await picture(roots.plain));
         }
       }
@@ -74,10 +103,9 @@ describe.each(MOUNTS)('reference model on $name', (kind) => {
     }
     const expected = await picture(roots.plain);
     expect(await picture(roots.mount), 'the tree after all handles are closed').toEqual(expected);
-    // Where changes are posted, this waits for all of them.
-    const root = await open(roots.mount);
-    await root.sync().finally(() => root.close());
+    await confirm(roots.mount);
     expect(await picture(roots.disk), 'the tree on the disk of the server').toEqual(expected);
+    if (backend.isWatched) return;
     await rm(roots.mount, { recursive: true });
     await rm(roots.plain, { recursive: true });
   }
@@ -90,12 +118,17 @@ describe.each(MOUNTS)('reference model on $name', (kind) => {
   it('does what a plain directory does', { timeout: TIME * 6 }, async () => {
     const seed = Number(process.env.REMORA_MODEL_SEED ?? Date.now() % 2 ** 31);
     console.log(`model on ${kind.name}: seed ${seed}`);
-    await fc.assert(fc.asyncProperty(program, start), {
+    await fc.assert(fc.asyncProperty(backend.isWatched ? sharedProgram : program, start), {
       seed,
       numRuns: 100_000,
       interruptAfterTimeLimit: TIME,
       markInterruptAsFailure: false,
     });
     console.log(`model on ${kind.name}: ${runs} programs`);
+    if (!backend.isWatched) return;
+    await running;
+    // What this machine's disk has of all of it is true as well.
+    backend = await remounted(backend);
+    expect(await picture(backend.directory), 'everything after a remount').toEqual(await picture(plain));
   });
 });

@@ -2,6 +2,9 @@
  * What the suites run on: a plain directory (the oracle), a mount of the embedded server, and mounts of
  * OpenSSH as root and as a plain user. Each has a directory to work in and the same one on the server's disk.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Dropbear } from './dropbear.js';
 import { startEmbedded } from './embedded.js';
 import { type Mounted, Remora } from './remora.js';
@@ -27,6 +30,8 @@ export interface Backend {
   readonly exported?: string;
   /** Values of `-o` that it is mounted with. */
   readonly options?: readonly string[];
+  /** What others do on the server shows by itself. */
+  readonly isWatched?: boolean;
 }
 
 export interface BackendKind {
@@ -140,6 +145,25 @@ export const EXTREME_BACKENDS: readonly BackendKind[] = [
 export const ASYNC_BACKENDS: readonly BackendKind[] = [
   embedded(' with durability=async', ['durability=async']),
   openssh(false, ' with durability=async', ['durability=async']),
+];
+
+/** A mount that watches the server and keeps content on this machine's disk; what is not watched yet is soon old. */
+const watched = (variant: string, options: readonly string[]): BackendKind => ({
+  name: `OpenSSH with watch and cache_dir${variant}`,
+  privileged: isRoot,
+  async open(label) {
+    const cache = await mkdtemp(join(tmpdir(), 'remora-cache-'));
+    const all = ['watch=inotify,dcache_timeout=2', `cache_dir=${cache}`, ...options];
+    const backend = await openssh(false, '', all).open(label);
+    backend.scope.defer('cache', () => rm(cache, { recursive: true }));
+    return { ...backend, isWatched: true };
+  },
+});
+
+/** Mounts that show what others do on the server. */
+export const WATCHED_BACKENDS: readonly BackendKind[] = [
+  watched('', []),
+  watched(' and durability=async', ['durability=async']),
 ];
 
 /** The mounts of a real sshd. */

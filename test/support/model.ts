@@ -46,7 +46,16 @@ export type Step =
   | { readonly do: 'handle-truncate'; readonly slot: number; readonly size: number }
   | { readonly do: 'handle-chmod'; readonly slot: number; readonly mode: number }
   | { readonly do: 'handle-utimes'; readonly slot: number; readonly time: number }
-  | { readonly do: 'handle-stat' | 'handle-sync' | 'handle-close'; readonly slot: number };
+  | { readonly do: 'handle-stat' | 'handle-sync' | 'handle-close'; readonly slot: number }
+  /** Done on the server's disk, beside the mount. */
+  | {
+      readonly do: 'elsewhere';
+      readonly how: 'write' | 'replace' | 'remove';
+      readonly path: string;
+      readonly size: number;
+      readonly fill: number;
+      readonly time: number;
+    };
 
 const SLOTS = 3;
 
@@ -94,11 +103,24 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   step(2, { do: verb('handle-stat', 'handle-sync', 'handle-close'), slot }),
 );
 
-export const program: fc.Arbitrary<readonly Step[]> = fc.array(anyStep, {
-  minLength: 5,
-  maxLength: 40,
-  size: 'max',
+const elsewhere = step(3, {
+  do: verb('elsewhere'),
+  how: fc.constantFrom('write', 'replace', 'remove'),
+  path,
+  size,
+  fill,
+  time,
 });
+
+const LENGTH = { minLength: 5, maxLength: 40, size: 'max' } as const;
+
+export const program: fc.Arbitrary<readonly Step[]> = fc.array(anyStep, LENGTH);
+
+/** The same while others change files on the server. */
+export const sharedProgram: fc.Arbitrary<readonly Step[]> = fc.array(
+  fc.oneof({ weight: 50, arbitrary: anyStep }, elsewhere),
+  LENGTH,
+);
 
 /** One of the two filesystems with its open handles. */
 export class Side {
@@ -173,6 +195,9 @@ export class Side {
       case 'utimes':
         await fs.utimes(at(step.path), step.time, step.time);
         return 'done';
+      case 'elsewhere':
+        await this.#change(step.how, at(step.path), Buffer.alloc(step.size, step.fill), step.time);
+        return 'done';
       case 'open': {
         await this.#handles[step.slot]?.close();
         this.#handles[step.slot] = null;
@@ -211,6 +236,16 @@ export class Side {
         await handle.close();
         return 'done';
     }
+  }
+
+  /** Files that were last changed long ago, as an archive that is unpacked leaves them. */
+  async #change(how: 'write' | 'replace' | 'remove', at: string, content: Buffer, time: number) {
+    if (how === 'remove') return fs.unlink(at);
+    const written = how === 'write' ? at : `${this.root}.new`;
+    await fs.writeFile(written, content);
+    await fs.utimes(written, time, time);
+    if (how === 'write') return;
+    await fs.rename(written, at).finally(() => fs.rm(written, { force: true }));
   }
 }
 
