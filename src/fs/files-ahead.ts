@@ -3,7 +3,8 @@
  * another on a way through the tree (cache/file-walk.ts), twice in a row. From then on the files that come next are
  * read whole, as many as the walk's window: it grows with each that was opened and shrinks when another was wanted
  * instead, and what was read and not opened yet counts against it. Walks of late that were read ahead of in vain
- * make the next ones wait for more steps.
+ * make the next ones wait for more steps. Whoever opens a file that is just being read waits for that, but hardly longer
+ * than it takes as a rule: a connection for data may hang while that for everything else is well.
  *
  * What comes goes into the block cache, under a file that is closed, and stays there for whoever opens it, if
  * nothing of ours came in between and the server describes the file as its name is known.
@@ -34,6 +35,7 @@ import type { DataClient } from './lanes.js';
 import type { FileNode } from './open-file.js';
 import type { Attributes } from './operations.js';
 import type { Parts } from './parts.js';
+import { Patience } from './patience.js';
 import { isRacy } from './same-file.js';
 
 const log = logger('read');
@@ -121,6 +123,8 @@ export class FilesAhead {
   readonly #inVain = new Counter();
   /** Outcomes of lately, which say whether it is worth it. */
   #lately = { used: 0, inVain: 0 };
+  /** For whoever opens what is just being read. */
+  readonly #patience = new Patience();
 
   constructor(parts: Parts, bulk: BulkClients | null) {
     this.#parts = parts;
@@ -135,7 +139,7 @@ export class FilesAhead {
     return { fetched: { ...this.#fetched }, used: { ...this.#used }, inVain: { ...this.#inVain } };
   }
 
-  /** A program opens this file to read it. Answers what has to be awaited if it is just being read ahead, or null. */
+  /** A program opens this file to read it. Answers what is to be awaited if it is just being read ahead, or null. */
   opened(path: Path): Promise<void> | null {
     if (!this.#isOn) return null;
     const now = this.#clock.monotonic();
@@ -152,7 +156,8 @@ export class FilesAhead {
     walk.at = now;
     this.#walks = [walk, ...this.#walks.filter((other) => other !== walk)].slice(0, MAX_WALKS);
     this.#fill(walk);
-    return foreseen === undefined || foreseen.isDone ? null : foreseen.done;
+    if (foreseen === undefined || foreseen.isDone) return null;
+    return this.#patience.wait(foreseen.done, now - foreseen.at);
   }
 
   /**
@@ -286,6 +291,7 @@ export class FilesAhead {
         remote.at(path),
         blocks.map(({ memory }) => memory),
       );
+      this.#patience.took(clock.monotonic() - askedAt);
       if (isHidden(identity, answer)) throw new Error('an owner without a number here');
       const told = toAttributes(identity, answer, names.linkCount(path));
       const now = files.peek(path);
@@ -318,10 +324,13 @@ export class FilesAhead {
     return { target, isNew };
   }
 
-  /** The one that has least to do. */
+  /** The one that has least to do, of those that answer. */
   #client(): DataClient {
     this.#bulk?.want();
-    const open = (this.#bulk?.clients ?? []).filter(({ state }) => state === 'open');
+    const { limit } = this.#patience;
+    const open = (this.#bulk?.clients ?? []).filter(
+      ({ state, silence }) => state === 'open' && silence < limit,
+    );
     if (open.length === 0) return this.#parts.remote.client;
     return open.reduce((least, client) => (client.inFlight < least.inFlight ? client : least));
   }

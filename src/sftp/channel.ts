@@ -43,16 +43,20 @@ export class SftpChannel {
   readonly #pending = new PendingRequests();
   readonly #deadline: Deadline | null;
   readonly #traffic: Traffic;
+  readonly #clock: Clock;
   readonly #listeners: ((error: ConnectionLostError) => void)[] = [];
   #state: ChannelState = 'greeting';
   #lost: ConnectionLostError | null = null;
   /** What came before the VERSION packet, until it is clear that it is packets. */
   #start = ascii('');
+  /** When bytes came last, or the first request after a pause went out. */
+  #heardAt = 0;
   #greeted: ((extensions: Extensions) => void) | null = null;
 
   constructor(stream: Duplex, { requestTimeout, clock = systemClock, traffic }: ChannelOptions = {}) {
     this.#stream = stream;
     this.#traffic = traffic ?? new Traffic(clock);
+    this.#clock = clock;
     const expired = (reason: string) => {
       this.#lose(reason, 'unanswered');
       stream.destroy();
@@ -82,6 +86,11 @@ export class SftpChannel {
 
   get inFlight(): number {
     return this.#pending.size;
+  }
+
+  /** For how many milliseconds nothing came while requests were in flight; 0 while none is. */
+  get silence(): number {
+    return this.#pending.size === 0 ? 0 : this.#clock.monotonic() - this.#heardAt;
   }
 
   /** Why the session is closed; null while it is not. */
@@ -134,7 +143,7 @@ export class SftpChannel {
     const packet = encodeRequest(id, request);
     const isAlone = this.#pending.size === 0;
     this.#pending.add(id, { waiter, sent: this.#traffic.asked(request, isAlone) });
-    if (isAlone) this.#deadline?.heard();
+    if (isAlone) this.#heard();
     if (request.type !== SSH_FXP_WRITE) {
       this.#traffic.sent(packet.length);
       this.#stream.write(packet);
@@ -150,7 +159,7 @@ export class SftpChannel {
   /** Nothing keeps a view of `chunk` when this returns, so whoever reads the socket may use its memory again. */
   #receive(chunk: Buffer): void {
     if (this.#state === 'closed') return;
-    this.#deadline?.heard();
+    this.#heard();
     this.#traffic.received(chunk.length);
     try {
       if (this.#state === 'greeting' && !this.#isPackets(chunk)) return;
@@ -223,6 +232,11 @@ export class SftpChannel {
       }
       waiter.fail(error);
     }
+  }
+
+  #heard(): void {
+    this.#heardAt = this.#clock.monotonic();
+    this.#deadline?.heard();
   }
 
   #ended(): void {

@@ -131,6 +131,11 @@ export class SftpClient {
     return this.#channel.inFlight;
   }
 
+  /** For how many milliseconds nothing came while requests were in flight; 0 while none is. */
+  get silence(): number {
+    return this.#channel.silence;
+  }
+
   /** Handles that the server gave and that were not closed. */
   get openHandles(): number {
     return this.state === 'closed' ? 0 : this.#openHandles;

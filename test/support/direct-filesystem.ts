@@ -6,6 +6,7 @@ import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex, duplexPair } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished } from 'vitest';
 import { ascii } from '../../src/base/bytes.js';
 import type { Clock } from '../../src/base/clock.js';
@@ -66,6 +67,8 @@ export interface DirectFileSystem {
   readonly further: readonly SftpClient[];
   readonly laneRequests: string[];
   readonly beforeLane: Map<string, () => Promise<void> | void>;
+  /** By the number of a lane: what its stream waits for before it carries anything further. */
+  readonly heldLanes: Map<number, Promise<void>>;
 }
 
 export const nobody: Identity = {
@@ -129,10 +132,14 @@ export async function openDirect(
   const further: SftpClient[] = [];
   const laneRequests: string[] = [];
   const beforeLane = new Map<string, () => Promise<void> | void>();
+  const heldLanes = new Map<number, Promise<void>>();
   for (let lane = 0; lane < lanes; lane += 1) {
     const [ours, theirs] = duplexPair();
     sessions.push(new SftpSession(theirs, service));
-    const lagging = slow(ours, () => Math.random() * LAG);
+    const lagging = slow(ours, async () => {
+      await delay(Math.random() * LAG);
+      await heldLanes.get(lane);
+    });
     further.push(watch(await SftpClient.connect(lagging), laneRequests, beforeLane, new Map()));
   }
   const requests: string[] = [];
@@ -197,7 +204,20 @@ export async function openDirect(
       throw new Error(`left open: ${openFiles} files, ${dirtyBytes} bytes`);
     await expect.poll(() => fs.status().lentBytes).toBe(0);
   });
-  return { fs, link, further, laneRequests, beforeLane, clock, disk, requests, forgotten, before, after };
+  return {
+    fs,
+    link,
+    further,
+    laneRequests,
+    beforeLane,
+    heldLanes,
+    clock,
+    disk,
+    requests,
+    forgotten,
+    before,
+    after,
+  };
 }
 
 /** The connection goes before the server has seen the next request of that name. */
@@ -234,11 +254,10 @@ export function unrecovered(client: SftpClient, clock: Clock): RecoveringClient 
 /** Milliseconds by which a lane may lag, in each direction. */
 const LAG = 4;
 
-/** Delivers in order, each chunk after a delay in milliseconds of its own, in both directions. */
-function slow(inner: Duplex, delay: () => number): Duplex {
+/** Delivers in order, each chunk after a delay of its own, in both directions. */
+function slow(inner: Duplex, lag: () => Promise<void>): Duplex {
   let sent = Promise.resolve();
   let received = Promise.resolve();
-  const lag = () => new Promise<void>((resolve) => setTimeout(resolve, delay()));
   const outer = new Duplex({
     read: () => {},
     write: (chunk: Buffer, _encoding, done) => {

@@ -70,8 +70,9 @@ export class PlayedServer {
 /** A client joined to a server that the test plays. */
 export async function playServer(
   extensions: readonly string[] = [],
+  options: SftpClientOptions = {},
 ): Promise<{ client: SftpClient; server: PlayedServer }> {
   const [near, far] = duplexPair();
   const server = new PlayedServer(far, extensions);
-  return { client: await SftpClient.connect(near), server };
+  return { client: await SftpClient.connect(near, options), server };
 }

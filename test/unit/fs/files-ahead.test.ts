@@ -1,7 +1,7 @@
 /** Small files that are read before a program opens them, and opened without asking the server. */
 import { chmod, mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_RDONLY, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
 import type { FsOptions } from '../../../src/fs/options.js';
@@ -82,6 +82,32 @@ describe('files read one after the other', () => {
     expect(await opened).toBe(await readFile(join(world.disk, world.names[3] ?? ''), 'utf8'));
     expect(opens(world.requests) - before).toBeLessThan(5);
     await world.fs.release(third.handle);
+    await quiet(world);
+  });
+
+  it('are opened on the server when the lane that they were read over hangs, and the next take another', async () => {
+    const world = await direct(60, {}, { lanes: 2 });
+    const held = deferred<void>();
+    onTestFinished(() => held.resolve());
+    let last = performance.now();
+    const readSome = async (from: number, to: number) => {
+      for (const name of world.names.slice(from, to)) {
+        expect(await contentOf(world, name)).toBe(await readFile(join(world.disk, name), 'utf8'));
+        const now = performance.now();
+        world.clock.advance(now - last);
+        last = now;
+      }
+    };
+    await readSome(0, 3);
+    world.heldLanes.set(0, held.promise);
+    await readSome(3, 30);
+    const [hanging, well] = world.further;
+    await expect.poll(() => hanging?.silence, { timeout: 5000 }).toBeGreaterThan(1000);
+    const before = hanging?.inFlight;
+    await readSome(30, 60);
+    expect(hanging?.inFlight).toBe(before);
+    expect(well?.inFlight).toBe(0);
+    held.resolve();
     await quiet(world);
   });
 

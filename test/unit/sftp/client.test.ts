@@ -7,6 +7,7 @@ import { ConnectionLostError, ProtocolError, SftpStatusError } from '../../../sr
 import { encodeVersion } from '../../../src/sftp/handshake.js';
 import { PendingRequests, type Waiter } from '../../../src/sftp/pending.js';
 import type { Reply } from '../../../src/sftp/replies.js';
+import { ManualClock } from '../../support/direct-filesystem.js';
 import { duplexPair } from '../../support/duplex.js';
 import { PlayedServer, playServer } from '../../support/sftp.js';
 
@@ -48,6 +49,27 @@ describe('pending requests', () => {
 });
 
 describe('a session', () => {
+  it('tells for how long it owes an answer, from the first request after a pause and from each byte', async () => {
+    const clock = new ManualClock();
+    const { client, server } = await playServer([], { clock });
+    clock.advance(1000);
+    expect(client.silence).toBe(0);
+    const [first, second] = [client.lstat(A), client.stat(A)];
+    clock.advance(70);
+    expect(client.silence).toBe(70);
+    await seen(server, 2);
+    const [lstat, stat] = server.requests.map(({ id }) => id) as [number, number];
+    server.reply(lstat, { type: c.SSH_FXP_ATTRS, attrs: {} });
+    await first;
+    clock.advance(5);
+    expect(client.silence).toBe(5);
+    server.reply(stat, { type: c.SSH_FXP_ATTRS, attrs: {} });
+    await second;
+    clock.advance(5);
+    expect(client.silence).toBe(0);
+    client.end();
+  });
+
   it('writes requests in the order of the calls, before they return', async () => {
     const { client, server } = await playServer();
     const all = Promise.all([client.open(A, c.SSH_FXF_READ), client.lstat(A), client.stat(A)]);
