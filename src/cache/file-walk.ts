@@ -71,7 +71,9 @@ export function commonDirectory(a: Path, b: Path): Path {
 /** Those of `ways` on which `to` comes next after `from`. */
 export function waysOf(from: Path, to: Path, ways: readonly Way[], entries: Entries): readonly Way[] {
   const root = commonDirectory(from, to);
+  const orders = ORDERS.filter((order) => mayFollow(from, to, order, entries));
   return ways.filter((way) => {
+    if (!orders.includes(way.order)) return false;
     let passed = 0;
     for (const path of filesAfter(from, root, way, entries, MAX_ENTRIES_OF_STEP)) {
       if (path === to) return true;
@@ -80,6 +82,16 @@ export function waysOf(from: Path, to: Path, ways: readonly Way[], entries: Entr
     }
     return false;
   });
+}
+
+/** Where nobody has to look at what lies between: is `to` near behind `from`, if both are in one directory? */
+function mayFollow(from: Path, to: Path, order: Order, entries: Entries): boolean {
+  const directory = parentOf(from);
+  if (parentOf(to) !== directory) return true;
+  const ordered = entries(directory, order);
+  if (ordered === undefined) return false;
+  const distance = ordered.placeOf(nameOf(to)) - ordered.placeOf(nameOf(from));
+  return distance > 0 && distance <= MAX_ENTRIES_OF_STEP;
 }
 
 /**
