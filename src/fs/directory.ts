@@ -31,7 +31,7 @@ export type Absence = 'known' | 'knowable' | 'unknown';
 /** So many names are sorted: for more it takes as long as many opens, and walks in that order are not followed. */
 const MOST: Readonly<Record<Order, number>> = {
   listed: Number.POSITIVE_INFINITY,
-  sorted: 50_000,
+  sorted: 20_000,
   paths: 10_000,
   inodes: 10_000,
 };
