@@ -1,12 +1,12 @@
 /** `cache_dir`: what was read comes from this machine's disk after a remount, and from nowhere else when in doubt. */
-import { chmod, chown, mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SmallDisk } from '../support/faults/disk.js';
 import { MountFixture } from '../support/mount-fixture.js';
 import { parseMetrics } from '../support/prometheus.js';
 import type { Mounted } from '../support/remora.js';
-import { must } from '../support/run.js';
+import { must, until } from '../support/run.js';
 
 const LONG_AGO = new Date('2020-01-01T00:00:00Z');
 const isRoot = process.getuid?.() === 0;
@@ -150,6 +150,21 @@ describe('after a remount', () => {
     const second = await mount();
     await sums(second);
     await expectReads(second, 0);
+    await second.unmount();
+  });
+
+  it('what is changed on the server while somebody watches there shows, though size and time are the same', async () => {
+    for (const name of ['written', 'replaced']) await old(name, 'old');
+    await fill();
+    const second = await mount('watch=inotify');
+    await readdir(second.directory);
+    await until('the watch', async () => ((await second.status()).watch?.directories ?? 0) > 0);
+    const read = (name: string) => readFile(join(second.directory, name), 'utf8');
+    expect([await read('written'), await read('replaced')]).toEqual(['old', 'old']);
+    await old('written', 'new');
+    await old('other', 'new');
+    await rename(join(tree, 'other'), join(tree, 'replaced'));
+    for (const name of ['written', 'replaced']) await expect.poll(() => read(name)).toBe('new');
     await second.unmount();
   });
 

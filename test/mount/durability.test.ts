@@ -2,7 +2,7 @@
  * durability=async as a person meets it: what is answered is not yet on the server, an fsync makes sure, and what the
  * server refuses is told by status, by the next fsync and by unmount.
  */
-import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { MountFixture } from '../support/mount-fixture.js';
@@ -75,6 +75,23 @@ it('what the server refuses is told by status, by fsync once, and by unmount wit
   // Nothing is left to be sent, so there is nothing to stay for.
   expect(unmounted.stderr).toContain('is unmounted');
   await mount.ended();
+});
+
+it('a file that is replaced right after it was opened stays open', async () => {
+  const { directory } = await prepared('watch=off');
+  for (const name of ['a', 'b']) {
+    await writeFile(join(directory, name), name);
+    await utimes(join(directory, name), 1_000_000_000, 1_000_000_000);
+  }
+  await sync(directory);
+  for (const name of ['a', 'b']) await readFile(join(directory, name));
+  const file = await open(join(directory, 'b'));
+  await rename(join(directory, 'a'), join(directory, 'b'));
+  expect((await file.stat()).size).toBe(1);
+  await sync(directory);
+  expect(await file.readFile('utf8')).toBe('b');
+  await file.close();
+  expect(await readFile(join(directory, 'b'), 'utf8')).toBe('a');
 });
 
 it('what cannot be sent is named by unmount with 72, and is given up only by force', async () => {
