@@ -9,7 +9,7 @@ import { LRUCache } from 'lru-cache';
 import { type ByteString, decodeText } from '../base/bytes.js';
 import { logger } from '../base/log.js';
 import { isDirectory, isRegular, S_IFMT } from '../base/mode.js';
-import { joinPath, type Path } from '../base/path.js';
+import { joinPath, type Path, parentOf } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { Name } from './directory.js';
 import { isHidden, toAttributes } from './identity.js';
@@ -69,6 +69,8 @@ export class Elsewhere {
   readonly #parts: Parts;
   readonly #vouching: Vouching;
   #asking = 0;
+  /** Directories that are being listed for what became of link counts; true: once more. */
+  readonly #counting = new Map<Path, boolean>();
   /** The times that directories showed when they were looked at. */
   readonly #polled = new LRUCache<Path, number>({ max: MAX_POLLED });
 
@@ -122,7 +124,7 @@ export class Elsewhere {
 
   /** Somebody has changed something, we ourselves perhaps. */
   changed(change: ChangeElsewhere): void {
-    const { directory, name, ofName, ofContent } = change;
+    const { directory, name, ofName } = change;
     if (name === null) {
       if (ofName) this.#vouching.drop(directory);
       this.#changedItself(directory);
@@ -130,14 +132,23 @@ export class Elsewhere {
       if (!this.#vouching.isOwn(directory)) this.#parts.names.held(directory)?.unlist();
       return;
     }
-    const { names, files, content, kernel } = this.#parts;
     const path = joinPath(directory, name);
+    const { names } = this.#parts;
+    const count = names.linkCount(path);
+    const found = this.#seen(path, change.found, names.remembered(path)?.attributes);
+    const homes = this.#uncounted(path, change, found, count);
+    this.#changedName(path, change, found);
+    for (const home of homes) void this.#count(home);
+  }
+
+  #changedName(path: Path, change: ChangeElsewhere, found: Attributes | null | undefined): void {
+    const { directory, ofName, ofContent } = change;
+    const { names, files, content, kernel } = this.#parts;
     const node = files.peek(path);
     const isBusy = node !== undefined && (node.isDirty || node.settling > 0);
     const isOwn = isBusy || this.#vouching.isOwn(path);
     const remembered = names.remembered(path);
     const wasThere = remembered !== undefined && remembered.attributes !== null;
-    const found = this.#seen(path, change.found, remembered?.attributes);
     const known = this.#known(directory, remembered);
     // Of a file that is being written, our own flush will tell.
     const verdict = isBusy && found ? 'echo' : judge(known, found, isOwn);
@@ -167,6 +178,39 @@ export class Elsewhere {
     if (ofContent) for (const name of links.others(path)) content.renewed(name);
     if (isDirectory && ofName) content.doubt(path);
     else if (ofName || ofContent) content.renewed(path);
+  }
+
+  /**
+   * Directories that tell what became of the file's link count, which was `count`, if it may have changed: only a listing
+   * does, and the event of one name says nothing of the others.
+   */
+  #uncounted(
+    path: Path,
+    { isDirectory, ofName }: ChangeElsewhere,
+    found: Attributes | null | undefined,
+    count: number,
+  ): Iterable<Path> {
+    const isSame = found ? found.nlink === count || !isRegular(found.mode) : count === 1 || !ofName;
+    return isSame || isDirectory ? [] : new Set([path, ...this.#parts.links.others(path)].map(parentOf));
+  }
+
+  /** Lists a directory of which something is held. Never rejects. */
+  async #count(directory: Path): Promise<void> {
+    const isCounting = this.#counting.has(directory);
+    if (!isCounting && this.#counting.size >= MAX_ASKING) return;
+    this.#counting.set(directory, isCounting);
+    if (isCounting) return;
+    const { names, listings } = this.#parts;
+    try {
+      do {
+        this.#counting.set(directory, false);
+        if (names.held(directory) !== undefined) await listings.listAhead(directory);
+      } while (this.#counting.get(directory));
+    } catch (error) {
+      log('%s: %s', decodeText(directory), error instanceof Error ? error.message : error);
+    } finally {
+      this.#counting.delete(directory);
+    }
   }
 
   /** Names of the directory came or went, or it was changed itself. */

@@ -142,12 +142,23 @@ export class Freshness {
     if (paths.length > 0) void this.recheck(paths);
   }
 
-  /** Another machine saw to it that the file is not called `path` any more: it goes on by its other name, or without. */
-  vanished(path: Path): void {
-    const { files, links, kernel } = this.#store;
-    files.nameGone(path, links.twin(path));
+  /** The file is not called `path` any more: it goes on by its other names, of which there is one less, or without. */
+  nameGone(path: Path): void {
+    const { files, links, names } = this.#store;
+    const twin = links.twin(path);
+    const nlink = Math.max(1, names.linkCount(path) - 1);
+    files.nameGone(path, twin);
     links.removed(path);
+    if (twin !== null) names.setLinkCount(twin, nlink);
+  }
+
+  /** The same by the doing of another machine. */
+  vanished(path: Path): void {
+    const { links, kernel } = this.#store;
+    const twin = links.twin(path);
+    this.nameGone(path);
     kernel?.invalidateEntry(path);
+    if (twin !== null) for (const name of links.twins(twin)) kernel?.invalidateAttributes(name);
   }
 
   /** Two answers, given back to back, about what may be one file: `node`, which may just be growing under our hands. */

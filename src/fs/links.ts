@@ -23,24 +23,25 @@ export class HardLinks {
   readonly #groups = new Map<Path, Set<Path>>();
   /** Paths whose link count was seen to be above 1, as they were then. */
   readonly #shared = new LRUCache<Path, Shared>({ max: MAX_SHARED });
+  /** There are servers that show 1 of every file; one that has shown more is not one of them. */
+  #areCountsTrue = false;
 
   /** Is no file known to have several names? */
   get isEmpty(): boolean {
     return this.#groups.size === 0 && this.#shared.size === 0;
   }
 
-  /** A listing or a link(2) of ours showed this of the regular file at `path`. */
+  /** The server showed this of the regular file at `path`; one that has no other name is nobody's twin. */
   observe(path: Path, shown: Shared): void {
-    for (const name of this.twins(path)) {
-      if (shown.nlink > 1) this.#shared.set(name, shown);
-      else this.#shared.delete(name);
-    }
+    if (shown.nlink > 1) this.#areCountsTrue = true;
+    if (shown.nlink === 1 && this.#areCountsTrue) this.removed(path);
+    else this.#show(path, shown);
   }
 
   /** The file at `path` has `nlink` names now. */
   recount(path: Path, nlink: number): void {
     const shown = this.#shared.get(path);
-    if (shown !== undefined) this.observe(path, { ...shown, nlink });
+    if (shown !== undefined) this.#show(path, { ...shown, nlink });
   }
 
   /** How many names the file at `path` was last known to have, if more than one. */
@@ -55,7 +56,7 @@ export class HardLinks {
     group.add(to);
     this.#groups.set(from, group);
     this.#groups.set(to, group);
-    this.observe(from, shown);
+    this.#show(from, shown);
     for (const oldest of this.#groups.keys()) {
       if (this.#groups.size <= MAX_GROUPED) break;
       for (const name of [...this.twins(oldest)]) this.#groups.delete(name);
@@ -95,6 +96,13 @@ export class HardLinks {
     this.#groups.delete(path);
     this.#shared.delete(path);
     if (group?.size === 1) for (const last of group) this.#groups.delete(last);
+  }
+
+  #show(path: Path, shown: Shared): void {
+    for (const name of this.twins(path)) {
+      if (shown.nlink > 1) this.#shared.set(name, shown);
+      else this.#shared.delete(name);
+    }
   }
 
   /** `from`, and for a directory all below it, is now called `to`. */

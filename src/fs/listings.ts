@@ -155,7 +155,7 @@ export class Listings {
         this.#bytes += taken;
         if (this.#bytes > MAX_LISTING_BYTES) throw new FsError('EIO', 'a directory too large to be true');
         for (const entry of await this.#followed(path, page)) {
-          names.set(entry.filename, this.#nameOf(path, entry, askedAt));
+          names.set(entry.filename, this.#nameOf(path, entry, since, askedAt));
         }
         if (names.size > purpose.limit && !purpose.isWanted)
           throw new FsError('EFBIG', 'too large to list ahead');
@@ -187,20 +187,22 @@ export class Listings {
   }
 
   /** An owner without a number here hides what is in the entry, not the entry itself. */
-  #nameOf(directory: Path, entry: SftpName, askedAt: number): Name {
+  #nameOf(directory: Path, entry: SftpName, since: number, askedAt: number): Name {
     if (!isHidden(this.#identity, entry.attributes)) {
-      return nameWith(entry.filename, this.#attributesOf(directory, entry), askedAt);
+      return nameWith(entry.filename, this.#attributesOf(directory, entry, since), askedAt);
     }
     const type = (entry.attributes.permissions ?? 0) & S_IFMT;
     return { name: entry.filename, type, attributes: undefined, at: askedAt };
   }
 
-  #attributesOf(directory: Path, entry: SftpName): Attributes {
-    const nlink = linkCountOf(entry.longname) ?? 1;
-    const attributes = toAttributes(this.#identity, entry.attributes, nlink);
-    if (isRegular(attributes.mode) && (nlink > 1 || !this.#links.isEmpty)) {
-      this.#links.observe(joinPath(directory, entry.filename), attributes);
-    }
+  #attributesOf(directory: Path, entry: SftpName, since: number): Attributes {
+    const count = linkCountOf(entry.longname);
+    const attributes = toAttributes(this.#identity, entry.attributes, count ?? 1);
+    if (!isRegular(attributes.mode) || (attributes.nlink === 1 && this.#links.isEmpty)) return attributes;
+    const path = joinPath(directory, entry.filename);
+    if (count === null) return { ...attributes, nlink: this.#names.linkCount(path) };
+    // One that crosses a change of ours may not know of our link.
+    if (this.#names.epochs.isCurrent(path, since)) this.#links.observe(path, attributes);
     return attributes;
   }
 }

@@ -106,7 +106,7 @@ export class NameOperations {
     const at = remote.at(path);
     await this.#remove(path, { op: 'remove', path: at }, true, (requests) => requests.remove(at));
     changedThrough(this.#parts, path);
-    this.#nameGone(path);
+    this.#parts.freshness.nameGone(path);
     names.removed(path, false);
   }
 
@@ -183,7 +183,7 @@ export class NameOperations {
     posted.proved(to, null);
     changedThrough(this.#parts, to);
     if (!links.areTwins(from, to)) {
-      this.#nameGone(to);
+      this.#parts.freshness.nameGone(to);
       files.renamed(from, to);
       links.renamed(from, to);
       this.#directories.moved(to, () => null);
@@ -307,14 +307,5 @@ export class NameOperations {
     const removal = isTree ? client.rmdir(what.to) : client.remove(what.to);
     await remote.ask(removal, { op: isTree ? 'rmdir' : 'remove', path: what.to });
     await remote.ask(client.rename(what.from, what.to), what);
-  }
-
-  #nameGone(path: Path): void {
-    const { files, links, names } = this.#parts;
-    const twin = links.twin(path);
-    const nlink = Math.max(1, names.linkCount(path) - 1);
-    files.nameGone(path, twin);
-    links.removed(path);
-    if (twin !== null) names.setLinkCount(twin, nlink);
   }
 }

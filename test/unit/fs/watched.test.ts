@@ -4,7 +4,7 @@
  */
 import { appendFile, link, lstat, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_CREAT, O_RDONLY, O_WRONLY } from '../../../src/base/mode.js';
 import { judge } from '../../../src/fs/elsewhere.js';
@@ -249,7 +249,10 @@ describe('what a watch vouches for', () => {
   it('is no file with several names: the others may be anywhere', async () => {
     const watched = await Watched.open();
     await link(join(watched.direct.disk, 'g'), join(watched.direct.disk, 'd', 'g'));
+    watched.direct.requests.length = 0;
     await watched.tell('', 'g', 'attributes');
+    // A listing tells how many there are.
+    await vi.waitFor(() => expect(watched.direct.requests).toContain('close'));
     await watched.size('g');
     watched.pass(MINUTE);
     expect(await watched.asked(() => watched.size('g'))).toEqual(['lstat']);
