@@ -89,6 +89,7 @@ export interface SessionStats {
 
 interface Pending extends Stoppable {
   readonly call: Call;
+  onLetGo: (() => void) | null;
 }
 
 type Outcome = { readonly completion: Completion } | { readonly error: unknown };
@@ -112,6 +113,7 @@ export class FuseSession {
     this.#init = options.init ?? {};
     this.#stopping = new Stopping(options, (pending) => {
       this.#settle(pending, { error: new FsError('EINTR') });
+      pending.onLetGo?.();
     });
     this.#admits = options.admits ?? (() => true);
     const nodes = new NodeTable();
@@ -122,6 +124,10 @@ export class FuseSession {
       open: new OpenFiles(),
       gate: new PathGate(),
       isPending: (unique) => this.#pending.has(unique),
+      onLetGo: (unique, callback) => {
+        const pending = this.#pending.get(unique);
+        if (pending !== undefined) pending.onLetGo = callback;
+      },
       dropEntry: (parent, name) => this.#notifier.dropEntry(parent, name),
       toldAbsent: (parent, name) => this.#notifier.absent(parent, name),
       dropTargets: (node) => this.#notifier.invalidateTargets(node),
@@ -201,6 +207,7 @@ export class FuseSession {
       interruptibility: interruptibility(header.opcode, bytes),
       isInterrupted: false,
       graceTimer: null,
+      onLetGo: null,
     };
     // Kernels before 6.3 have a killed program close its files uninterruptibly, and say nothing of that.
     if (header.opcode === OPCODE.FLUSH) this.#stopping.watch(pending);

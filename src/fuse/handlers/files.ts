@@ -15,7 +15,17 @@ import {
   readReleaseIn,
   readWriteIn,
 } from '../protocol/requests.js';
-import { childPath, DONE, decode, deliverEntry, type Handler, nodeOf, pathOf, payload } from './types.js';
+import {
+  childPath,
+  DONE,
+  decode,
+  deliverEntry,
+  doubting,
+  type Handler,
+  nodeOf,
+  pathOf,
+  payload,
+} from './types.js';
 
 /** The reply counts bytes in 32 bits; whole pages below that. */
 const MAX_COPY = 0xffff_f000;
@@ -63,8 +73,9 @@ export const open: Handler = async (state, header, reader) => {
 export const create: Handler = async (state, header, reader) => {
   const { flags, mode, name } = decode(reader, readCreateIn);
   const parent = nodeOf(state, header.nodeid);
-  const created = await state.gate.using(
-    () => childPath(state, parent, name),
+  const drop = doubting(state, header, [parent, name]);
+  const created = await state.gate.making(
+    () => ({ made: childPath(state, parent, name) }),
     (path) => state.operations.create(path, flags, mode, header),
   );
   return {
@@ -74,7 +85,7 @@ export const create: Handler = async (state, header, reader) => {
       return [entry, openOut(created)];
     },
     abandon: () => {
-      state.dropEntry(parent, name);
+      drop();
       state.open.removeFile(created.handle);
       void state.operations.release(created.handle);
     },

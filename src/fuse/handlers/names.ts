@@ -23,6 +23,7 @@ import {
   DONE,
   decode,
   deliverEntry,
+  doubting,
   type Handler,
   nodeOf,
   pathOf,
@@ -55,11 +56,12 @@ async function make(
   call: (path: Path) => Promise<Stat>,
 ): Promise<Completion> {
   const parent = nodeOf(state, header.nodeid);
-  const made = await state.gate.using(() => childPath(state, parent, name), call);
+  const abandon = doubting(state, header, [parent, name]);
+  const made = await state.gate.making(() => ({ made: childPath(state, parent, name) }), call);
   state.nodes.unlink(parent, name);
   return {
     deliver: () => [deliverEntry(state, parent, name, made).entry],
-    abandon: () => state.dropEntry(parent, name),
+    abandon,
   };
 }
 
@@ -86,6 +88,7 @@ async function remove(
 ): Promise<Completion> {
   const parent = nodeOf(state, header.nodeid);
   const path = () => childPath(state, parent, name);
+  const abandon = doubting(state, header, [parent, name]);
   await state.gate.changing(
     () => [path()],
     async () => {
@@ -93,7 +96,7 @@ async function remove(
       state.nodes.remove(parent, name);
     },
   );
-  return { ...DONE, abandon: () => state.dropEntry(parent, name) };
+  return { ...DONE, abandon };
 }
 
 export const unlink: Handler = async (state, header, reader) =>
@@ -110,6 +113,7 @@ async function doRename(state: State, header: InHeader, args: RenameIn): Promise
   const oldPath = () => childPath(state, from, args.oldname);
   const newPath = () => childPath(state, to, args.newname);
   const noReplace = (args.flags & RENAME_NOREPLACE) !== 0;
+  const abandon = doubting(state, header, [from, args.oldname], [to, args.newname]);
   await state.gate.changing(
     () => [oldPath(), newPath()],
     async () => {
@@ -119,13 +123,7 @@ async function doRename(state: State, header: InHeader, args: RenameIn): Promise
       if (moved !== undefined) state.dropTargets(moved);
     },
   );
-  return {
-    ...DONE,
-    abandon: () => {
-      state.dropEntry(from, args.oldname);
-      state.dropEntry(to, args.newname);
-    },
-  };
+  return { ...DONE, abandon };
 }
 
 export const rename: Handler = async (state, header, reader) =>
@@ -139,9 +137,10 @@ export const link: Handler = async (state, header, reader) => {
   const node = nodeOf(state, oldnodeid);
   if (isDirectory(node.type)) throw new FsError('EPERM');
   const parent = nodeOf(state, header.nodeid);
-  const stat = await state.gate.using(
-    () => pathOf(state, node),
-    (path) => state.operations.link(path, childPath(state, parent, newname)),
+  const abandon = doubting(state, header, [parent, newname]);
+  const stat = await state.gate.making(
+    () => ({ made: childPath(state, parent, newname), used: pathOf(state, node) }),
+    (made, used) => state.operations.link(used, made),
   );
   state.nodes.link(node, parent, newname);
   state.dropTargets(node);
@@ -150,6 +149,6 @@ export const link: Handler = async (state, header, reader) => {
       state.nodes.lookupAgain(node);
       return [entryOut({ nodeid: node.id, ino: node.ino, ...stat })];
     },
-    abandon: () => state.dropEntry(parent, newname),
+    abandon,
   };
 };

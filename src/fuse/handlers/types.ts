@@ -27,6 +27,8 @@ export interface State {
   isPending(unique: number): boolean;
   /** Makes the kernel ask for a name anew. */
   dropEntry(parent: Node, name: ByteString): void;
+  /** Calls back if the program that waits for the request is let go before the answer. */
+  onLetGo(unique: number, callback: () => void): void;
   /** The kernel will believe for a while that there is no such name. */
   toldAbsent(parent: Node, name: ByteString): void;
   /** Makes the kernel ask anew for the targets of the symbolic links at and below a node that got another name. */
@@ -102,4 +104,20 @@ export function deliverEntry(
 ): { node: Node; entry: Buffer } {
   const node = state.nodes.lookup(parent, name, found.attributes.mode, found.names);
   return { node, entry: entryOut({ nodeid: node.id, ino: node.ino, ...found }) };
+}
+
+/**
+ * The kernel shall ask for a name anew when its change went on without the program that began it: what it believes of
+ * the name is not true for long. Answers what to do when such a change has ended.
+ */
+export function doubting(
+  state: State,
+  header: InHeader,
+  ...names: (readonly [Node, ByteString])[]
+): () => void {
+  const drop = () => {
+    for (const [parent, name] of names) state.dropEntry(parent, name);
+  };
+  state.onLetGo(header.unique, drop);
+  return drop;
 }

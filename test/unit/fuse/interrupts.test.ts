@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { deferred } from '../../../src/base/deferred.js';
 import { FsError } from '../../../src/base/errno.js';
 import type { Operations } from '../../../src/fs/operations.js';
 import {
@@ -204,6 +205,45 @@ describe('FUSE_INTERRUPT', () => {
       fail(new FsError('ENOSPC'));
       await settle();
       expect(transport.replyTo(4).error).toBe(28);
+    },
+  );
+
+  it.each([
+    ['MKDIR', OPCODE.MKDIR, 'mkdir', [u32(0o755), u32(0), cstring('x')], ['x']],
+    ['CREATE', OPCODE.CREATE, 'create', [u32(0o101), u32(0o644), u32(0), u32(0), cstring('x')], ['x']],
+    ['UNLINK', OPCODE.UNLINK, 'unlink', [cstring('x')], ['x']],
+    ['RENAME', OPCODE.RENAME, 'rename', [u64(1), cstring('x'), cstring('y')], ['x', 'y']],
+  ] as const)(
+    'has the kernel ask anew at once for the name of a %s whose program ends, and the answer waits for it',
+    async (_name, opcode, call, body, names) => {
+      const { promise, reject } = deferred<never>();
+      const looked: string[] = [];
+      const session = serve(
+        {
+          [call]: () => promise,
+          lookup: async (path) => {
+            looked.push(path);
+            return { ...fileStat };
+          },
+        },
+        FATAL,
+      );
+      await settle();
+      session.dispatch(request(opcode, { unique: 4 }, ...body));
+      await settle();
+      expect(transport.notifications).toEqual([]);
+      session.dispatch(interrupt(4));
+      await settle();
+      expect(transport.replyTo(4).error).toBe(4);
+      const dropped = transport.notifications.map((bytes) => bytes.subarray(32, 33).toString());
+      expect(dropped).toEqual(names);
+      session.dispatch(request(OPCODE.LOOKUP, { unique: 6 }, cstring('x')));
+      await settle();
+      expect(looked).toEqual([]);
+      reject(new FsError('EEXIST'));
+      await settle();
+      expect(looked).toEqual(['x']);
+      expect(transport.replyTo(6).error).toBe(0);
     },
   );
 

@@ -28,12 +28,56 @@ function watched() {
       () => paths.map(path),
       () => work(`change ${paths.join(' ')}`),
     );
+  const make = (at: string, used?: string) =>
+    gate.making(
+      () => ({ made: path(at), ...(used === undefined ? {} : { used: path(used) }) }),
+      () => work(`make ${at}`),
+    );
   const end = async (what: string) => {
     ends.get(what)?.resolve();
     await settle();
   };
-  return { gate, begun, use, change, end };
+  return { gate, begun, use, change, make, end };
 }
+
+describe('a name that is made', () => {
+  it('is waited for by who wants it or makes it, and by nobody else', async () => {
+    const { begun, use, make, end } = watched();
+    const done = [make('a'), use('a'), use('a/x'), use('b'), make('c', 'a'), make('d', 'b')];
+    await settle();
+    expect(begun).toEqual(['make a', 'use a/x', 'use b', 'make d']);
+    await end('make a');
+    expect(begun.slice(4)).toEqual(['use a', 'make c']);
+    for (const what of begun) await end(what);
+    await Promise.all(done);
+  });
+
+  it('waits for a change of its directory, and is waited for by one', async () => {
+    const { begun, make, change, end } = watched();
+    const done = [change('a'), make('a/b'), change('a')];
+    await settle();
+    expect(begun).toEqual(['change a']);
+    await end('change a');
+    const next = begun[1] ?? '';
+    expect(['make a/b', 'change a']).toContain(next);
+    expect(begun).toHaveLength(2);
+    await end(next);
+    expect(begun).toHaveLength(3);
+    await end(begun[2] ?? '');
+    await Promise.all(done);
+  });
+
+  it('that could not be made holds nobody up', async () => {
+    const gate = new PathGate();
+    const make = () =>
+      gate.making(
+        () => ({ made: path('a') }),
+        () => Promise.reject(new Error('refused')),
+      );
+    await expect(make()).rejects.toThrow('refused');
+    await expect(make()).rejects.toThrow('refused');
+  });
+});
 
 describe('a change of names', () => {
   it.each([
