@@ -5,6 +5,7 @@
 import { mkdir, open, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { pause } from '../support/faults/server.js';
 import { MountFixture } from '../support/mount-fixture.js';
 import { endProcesses } from '../support/processes.js';
 import { until } from '../support/run.js';
@@ -58,7 +59,9 @@ it('what the server refuses is told by status, by fsync once, and by unmount wit
   const failed = expect.stringContaining(`${name}/f: create`);
   const other = await open(join(mount.directory, 'other'), 'w');
   await rm(disk, { recursive: true });
-  await writeFile(join(directory, 'f'), 'content');
+  // A close that comes behind the refusal is told of it.
+  const paused = await pause(world.sshd);
+  await writeFile(join(directory, 'f'), 'content').finally(paused.resume);
   await until('the refusal', async () => JSON.stringify(await mount.status()).includes('"postedFailed":1'));
   const shown = await world.remora.run(['status', mount.directory]);
   expect(shown.stdout).toMatch(/posted +0 changes not confirmed; 1 change failed since mounting/);
