@@ -46,6 +46,7 @@ export class AttributeOperations {
     if (told !== null) return told;
     const attributes = await this.#find(path);
     if (attributes === null) return missing(this.#parts, names.ttl(path, null));
+    await freshness.isParted(path);
     const truth = await freshness.reconcile(path, attributes);
     return statOf(this.#parts, path, truth, names.ttl(path, truth));
   }
@@ -71,6 +72,7 @@ export class AttributeOperations {
     // Another machine took the name; whoever has the file open still gets its attributes.
     if (attributes === null && file !== undefined) return this.#statNameless(file);
     if (attributes === null) throw new FsError('ENOENT');
+    await this.#parts.freshness.isParted(path);
     const truth = await this.#parts.freshness.reconcile(path, attributes);
     return statOf(this.#parts, path, truth, names.ttl(path, truth));
   }
@@ -79,6 +81,7 @@ export class AttributeOperations {
     mustBeWritable(this.#parts.options);
     const { path } = target;
     const file = this.#fileOf(target);
+    if (file === undefined && path !== null) await this.#parts.freshness.mustBeOne(path);
     if (changes.size !== undefined) {
       // truncate(2) asks for write permission on the file itself; ftruncate(2) brings its own handle.
       const own = target.handle !== null && file?.canWrite ? file : null;

@@ -143,7 +143,7 @@ export class Elsewhere {
 
   #changedName(path: Path, change: ChangeElsewhere, found: Attributes | null | undefined): void {
     const { directory, ofName, ofContent } = change;
-    const { names, files, content, kernel } = this.#parts;
+    const { names, files, content, kernel, links, freshness } = this.#parts;
     const node = files.peek(path);
     const isBusy = node !== undefined && (node.isDirty || node.settling > 0);
     const isOwn = isBusy || this.#vouching.isOwn(path);
@@ -164,6 +164,7 @@ export class Elsewhere {
     if (verdict === 'same' && !ofName) names.answers.voidAbout(path);
     else if (wasThere) names.changedElsewhere(path);
     else names.appeared(path);
+    if (ofName && found && links.twin(path) !== null) void freshness.isParted(path, 0);
     if (node !== undefined && !isOwn && (ofContent || (ofName && node.handles.size === 0))) {
       content.drop(node);
       kernel?.invalidateData(path);

@@ -142,6 +142,7 @@ export class FileSystem implements Operations {
       walks.listed(path);
       this.#ahead.listed(path);
     };
+    listings.onAlone = (path, since) => void parts.freshness.alone(path, since);
     names.answers.onVanished = (path) => parts.freshness.vanished(path);
     // A server that has just started may lack the disk: then files only seem to be gone.
     if (options.checksRoot) client.vouch = (fresh) => remote.vouch(fresh);

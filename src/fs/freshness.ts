@@ -8,6 +8,7 @@
  *   asked as well, back to back with the name: if they disagree, the name was given to another file behind
  *   our back, and the open one goes on without it.
  */
+import { FsError } from '../base/errno.js';
 import type { Path } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { SftpHandle } from '../sftp/client.js';
@@ -15,13 +16,21 @@ import type { FileNode } from './open-file.js';
 import type { Attributes } from './operations.js';
 import type { Store } from './parts.js';
 import { both, isStale } from './remote.js';
-import { isGrownFile, isRacy, isSameFile } from './same-file.js';
+import { isGrownFile, isRacy, isSameFile, looksSame } from './same-file.js';
 
 /** How often name and handle are compared before they count as two files: a log may grow between the answers. */
 const COMPARISONS = 3;
 
+/** Names of one file that are compared. */
+const MAX_TWINS = 16;
+
 /** Names in doubt that are asked for again; of the rest nothing is known, and they expire like any other. */
 const MAX_DOUBTED = 1000;
+
+/** May these be two names of one file? Only listings tell how many it has. */
+function isAlike(a: Attributes, b: Attributes): boolean {
+  return looksSame(a, { ...b, nlink: a.nlink });
+}
 
 export class Freshness {
   readonly #store: Store;
@@ -159,6 +168,60 @@ export class Freshness {
     this.nameGone(path);
     kernel?.invalidateEntry(path);
     if (twin !== null) for (const name of links.twins(twin)) kernel?.invalidateAttributes(name);
+  }
+
+  /**
+   * Do names that we take for one file belong to several by now, since others have given one away? Then that one goes its
+   * own way. What was asked within `age` milliseconds and agrees is believed. Never rejects.
+   */
+  async isParted(path: Path, age = Number.POSITIVE_INFINITY): Promise<boolean> {
+    const { files, links, names } = this.#store;
+    if (links.twin(path) === null) return false;
+    const group = [...links.twins(path)].slice(0, MAX_TWINS);
+    const known = names.last(path);
+    const isBelieved = (name: Path) => {
+      const last = names.last(name);
+      return known !== null && last !== null && isAlike(known, last) && names.isFresh(name, age);
+    };
+    if (group.every(isBelieved)) return false;
+    const node = files.peek(path);
+    let strangers: readonly Path[] = [];
+    for (let tries = 0; tries < COMPARISONS; tries += 1) {
+      if (node?.isInFlux) return false;
+      const found = await Promise.all(
+        group.map(async (name) => ({ name, attributes: await names.answers.ask(name).catch(() => null) })),
+      );
+      const own =
+        found.find(({ attributes }) => attributes && node?.matches(attributes)) ??
+        found.find(({ name, attributes }) => attributes && name !== path);
+      strangers = found
+        .filter(({ attributes }) => attributes && own?.attributes && !isAlike(attributes, own.attributes))
+        .map(({ name }) => name);
+      if (strangers.length === 0) return false;
+    }
+    for (const name of strangers) this.#part(name);
+    return true;
+  }
+
+  /** ESTALE where it is not sure which file `path` was meant to be: the kernel walks the path anew. */
+  async mustBeOne(path: Path): Promise<void> {
+    if (await this.isParted(path, this.#store.options.openTtl))
+      throw new FsError('ESTALE', 'one of its names was replaced on the server');
+  }
+
+  /** The server shows, asked at epoch `since`, that the file at `path` has no other name. */
+  async alone(path: Path, since: number): Promise<void> {
+    const { links, names } = this.#store;
+    if (await this.isParted(path, 0)) return;
+    if (links.twin(path) !== null && names.epochs.isCurrent(path, since)) this.#part(path);
+  }
+
+  /** The name is not one of its file's any more, but another's. */
+  #part(path: Path): void {
+    if (this.#store.links.twin(path) === null) return;
+    this.vanished(path);
+    // Only a listing tells more.
+    this.#store.names.setLinkCount(path, 1);
   }
 
   /** Two answers, given back to back, about what may be one file: `node`, which may just be growing under our hands. */

@@ -31,11 +31,11 @@ export class HardLinks {
     return this.#groups.size === 0 && this.#shared.size === 0;
   }
 
-  /** The server showed this of the regular file at `path`; one that has no other name is nobody's twin. */
-  observe(path: Path, shown: Shared): void {
+  /** The server showed this of the regular file at `path`; false for one that is nobody's twin, though we took it for one. */
+  observe(path: Path, shown: Shared): boolean {
     if (shown.nlink > 1) this.#areCountsTrue = true;
-    if (shown.nlink === 1 && this.#areCountsTrue) this.removed(path);
-    else this.#show(path, shown);
+    this.#show(path, shown);
+    return shown.nlink > 1 || !this.#areCountsTrue || !this.#groups.has(path);
   }
 
   /** The file at `path` has `nlink` names now. */

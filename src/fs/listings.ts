@@ -59,6 +59,8 @@ export class Listings {
   #bytes = 0;
   /** Called when a directory was listed. */
   onListed: (path: Path) => void = () => undefined;
+  /** Called when a listing, asked for at epoch `since`, shows that a file has no other name, though we know of some. */
+  onAlone: (path: Path, since: number) => void = () => undefined;
 
   constructor(
     remote: Remote,
@@ -202,7 +204,8 @@ export class Listings {
     const path = joinPath(directory, entry.filename);
     if (count === null) return { ...attributes, nlink: this.#names.linkCount(path) };
     // One that crosses a change of ours may not know of our link.
-    if (this.#names.epochs.isCurrent(path, since)) this.#links.observe(path, attributes);
+    const isNew = this.#names.epochs.isCurrent(path, since);
+    if (isNew && !this.#links.observe(path, attributes)) this.onAlone(path, since);
     return attributes;
   }
 }

@@ -88,6 +88,8 @@ export class Opening {
   }
 
   async open(path: Path, flags: number): Promise<Opened> {
+    const { links, freshness } = this.#parts;
+    if (links.twin(path) !== null) await freshness.mustBeOne(path);
     const truncates = (flags & O_TRUNC) !== 0;
     if (truncates || (flags & O_ACCMODE) !== O_RDONLY) mustBeWritable(this.#parts.options);
     else {

@@ -1,12 +1,14 @@
 /** Names of one file, made here, of which others on the server take one or give it to another file. */
-import { link, lstat, mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { link, lstat, mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { O_RDONLY } from '../../../src/base/mode.js';
+import { O_RDONLY, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
+import type { FileSystem } from '../../../src/fs/filesystem.js';
 import { HardLinks } from '../../../src/fs/links.js';
 import {
   type DirectFileSystem,
   LONG_AGO,
+  NOT_PAGES,
   openDirect,
   path,
   readAll,
@@ -45,8 +47,18 @@ async function linkCount({ fs }: DirectFileSystem, name: string): Promise<number
   return (await fs.lookup(path(name))).attributes?.nlink;
 }
 
-async function content({ fs }: DirectFileSystem, name: string): Promise<string> {
-  const { handle } = await fs.open(path(name), O_RDONLY);
+/** Opens as the kernel does: it walks anew on ESTALE. */
+async function opened({ fs }: DirectFileSystem, name: string, flags: number): Promise<number> {
+  const open = async () => (await fs.open(path(name), flags)).handle;
+  return open().catch((error) => {
+    expect(error).toMatchObject({ code: 'ESTALE' });
+    return fs.lookup(path(name)).then(open);
+  });
+}
+
+async function content(direct: DirectFileSystem, name: string): Promise<string> {
+  const { fs } = direct;
+  const handle = await opened(direct, name, O_RDONLY);
   try {
     return (await readAll(fs, handle)).toString();
   } finally {
@@ -87,16 +99,22 @@ it('a further name that others make counts at once where it is watched', async (
     await vi.waitFor(async () => expect(await linkCount(direct, name)).toBe(3));
 });
 
-it('a server that shows 1 of every file does not part what we have linked', async () => {
+it('a server that shows 1 of every file does not part what we have linked', () => {
   const links = new HardLinks();
   const shown = { nlink: 2, size: 1, mtime: 1, uid: 0, gid: 0 };
   links.linked(path('a'), path('b'), shown);
-  links.observe(path('a'), { ...shown, nlink: 1 });
-  expect(links.areTwins(path('a'), path('b'))).toBe(true);
+  expect(links.observe(path('a'), { ...shown, nlink: 1 })).toBe(true);
   links.observe(path('other'), shown);
-  links.observe(path('a'), { ...shown, nlink: 1 });
-  expect(links.areTwins(path('a'), path('b'))).toBe(false);
+  expect(links.observe(path('a'), { ...shown, nlink: 1 })).toBe(false);
+  expect(links.observe(path('third'), { ...shown, nlink: 1 })).toBe(true);
 });
+
+/** Another machine gives `b` to another file. */
+async function replace({ disk }: DirectFileSystem, text: string): Promise<void> {
+  await writeFile(join(disk, 'd', 'new'), text);
+  await utimes(join(disk, 'd', 'new'), 1_500_000_000, 1_500_000_000);
+  await rename(join(disk, 'd', 'new'), join(disk, 'b'));
+}
 
 describe.each([true, false])('watched: %s', (isWatched) => {
   it('one name removed: the other has one less', async () => {
@@ -115,9 +133,7 @@ describe.each([true, false])('watched: %s', (isWatched) => {
     ['the same size', 'CONTENT'],
   ])('one name given to another file, of %s: two files, each with one name', async (_what, text) => {
     const direct = await linked(isWatched);
-    await writeFile(join(direct.disk, 'd', 'new'), text);
-    await utimes(join(direct.disk, 'd', 'new'), 1_500_000_000, 1_500_000_000);
-    await rename(join(direct.disk, 'd', 'new'), join(direct.disk, 'b'));
+    await replace(direct, text);
     await show(direct, isWatched, 'b');
     expect(await content(direct, 'b')).toBe(text);
     expect(await content(direct, 'a')).toBe('content');
@@ -130,12 +146,45 @@ describe.each([true, false])('watched: %s', (isWatched) => {
     expect(await content(direct, 'b')).toBe(text);
   });
 
+  it('one name given to another file: what is done to one does not show by the other', async () => {
+    const direct = await linked(isWatched);
+    const { fs, disk, clock } = direct;
+    const { forgotten } = direct;
+    await replace(direct, 'other content');
+    await show(direct, isWatched, 'b');
+    // The kernel may ask by the other name of what it takes for one file.
+    for (const name of ['a', 'b']) await fs.getattr({ path: path(name), handle: null });
+    expect(forgotten).toContain('entry b');
+    expect((await fs.lookup(path('b'))).names).toBeUndefined();
+    clock.advance(3000);
+    const { handle } = await fs.open(path('b'), O_WRONLY);
+    await fs.write(handle, 0, Buffer.from('BBB'), NOT_PAGES);
+    await fs.release(handle);
+    expect(await content(direct, 'a')).toBe('content');
+    expect(await readFile(join(disk, 'a'), 'utf8')).toBe('content');
+    expect(await content(direct, 'b')).toBe('BBBer content');
+  });
+
+  it.each([
+    ['open', async (fs: FileSystem) => fs.release((await fs.open(path('a'), O_WRONLY | O_TRUNC)).handle)],
+    ['truncate', (fs: FileSystem) => fs.setattr({ path: path('a'), handle: null }, { size: 0 })],
+  ] as const)('one name given to another file: %s walks anew before it cuts', async (_what, cut) => {
+    const direct = await linked(isWatched);
+    await replace(direct, 'other content');
+    direct.clock.advance(3000);
+    await expect(cut(direct.fs)).rejects.toMatchObject({ code: 'ESTALE' });
+    expect(await readFile(join(direct.disk, 'a'), 'utf8')).toBe('content');
+    expect(await readFile(join(direct.disk, 'b'), 'utf8')).toBe('other content');
+    await cut(direct.fs);
+    expect(await readFile(join(direct.disk, 'a'), 'utf8')).toBe('');
+    expect(await readFile(join(direct.disk, 'b'), 'utf8')).toBe('other content');
+  });
+
   it('one name given to another file while the other is open', async () => {
     const direct = await linked(isWatched);
-    const { fs, disk } = direct;
+    const { fs } = direct;
     const { handle } = await fs.open(path('a'), O_RDONLY);
-    await writeFile(join(disk, 'd', 'new'), 'other content');
-    await rename(join(disk, 'd', 'new'), join(disk, 'b'));
+    await replace(direct, 'other content');
     await show(direct, isWatched, 'b');
     expect(await content(direct, 'b')).toBe('other content');
     expect((await readAll(fs, handle)).toString()).toBe('content');
