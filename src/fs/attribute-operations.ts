@@ -81,7 +81,9 @@ export class AttributeOperations {
     mustBeWritable(this.#parts.options);
     const { path } = target;
     const file = this.#fileOf(target);
-    if (file === undefined && path !== null) await this.#parts.freshness.mustBeOne(path);
+    const isCut = changes.size !== undefined;
+    if (file === undefined && path !== null)
+      await this.#parts.freshness.mustBeOne(path, isCut ? 0 : this.#parts.options.openTtl);
     if (changes.size !== undefined) {
       // truncate(2) asks for write permission on the file itself; ftruncate(2) brings its own handle.
       const own = target.handle !== null && file?.canWrite ? file : null;

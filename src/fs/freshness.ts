@@ -183,7 +183,7 @@ export class Freshness {
       const last = names.last(name);
       return known !== null && last !== null && isAlike(known, last) && names.isFresh(name, age);
     };
-    if (group.every(isBelieved)) return false;
+    if (age > 0 && group.every(isBelieved)) return false;
     const node = files.peek(path);
     let strangers: readonly Path[] = [];
     for (let tries = 0; tries < COMPARISONS; tries += 1) {
@@ -203,10 +203,19 @@ export class Freshness {
     return true;
   }
 
-  /** ESTALE where it is not sure which file `path` was meant to be: the kernel walks the path anew. */
-  async mustBeOne(path: Path): Promise<void> {
-    if (await this.isParted(path, this.#store.options.openTtl))
+  /**
+   * ESTALE where it is not sure which file `path` was meant to be: the kernel walks the path anew. What was asked within
+   * `age` milliseconds is believed.
+   */
+  async mustBeOne(path: Path, age: number): Promise<void> {
+    if (await this.isParted(path, age))
       throw new FsError('ESTALE', 'one of its names was replaced on the server');
+  }
+
+  /** The same when an OPEN has shown `told` of the file. */
+  async mustStillBeOne(path: Path, told: Attributes): Promise<void> {
+    const known = this.#store.names.last(path);
+    if (known === null || !isAlike(known, told)) await this.mustBeOne(path, 0);
   }
 
   /** The server shows, asked at epoch `since`, that the file at `path` has no other name. */

@@ -88,9 +88,9 @@ export class Opening {
   }
 
   async open(path: Path, flags: number): Promise<Opened> {
-    const { links, freshness } = this.#parts;
-    if (links.twin(path) !== null) await freshness.mustBeOne(path);
+    const { links, freshness, options } = this.#parts;
     const truncates = (flags & O_TRUNC) !== 0;
+    if (links.twin(path) !== null) await freshness.mustBeOne(path, truncates ? 0 : options.openTtl);
     if (truncates || (flags & O_ACCMODE) !== O_RDONLY) mustBeWritable(this.#parts.options);
     else {
       // Without anything to wait for, the OPEN goes out at once.
@@ -255,11 +255,17 @@ export class Opening {
   }
 
   async #opened(path: Path, flags: number, asked: Asked, answer: Answer): Promise<Opened> {
-    const { names, lanes, content, freshness, options, identity } = this.#parts;
+    const { names, lanes, content, freshness, options, identity, links } = this.#parts;
     if (!(await this.#isSame(asked, answer))) freshness.replaced(path);
     const { handle } = answer;
     const before = names.known(path)?.value;
     const attributes = toAttributes(identity, answer.attributes, names.linkCount(path));
+    if (links.twin(path) !== null && (flags & O_TRUNC) === 0) {
+      await freshness.mustStillBeOne(path, attributes).catch((error: unknown) => {
+        this.#close(handle);
+        throw error;
+      });
+    }
     const isSized = attributes.size > 0 || (flags & O_TRUNC) !== 0 || !(await this.#isUnsized(path));
     const { id, file } = this.#add(path, handle, flags, attributes.size);
     file.isDirect = options.directIo || !isSized;

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import {
   appendFile,
   chmod,
+  link,
   mkdir,
   readdir,
   readFile,
@@ -80,6 +81,26 @@ export const behindCases: Suite = {
       assert.equal(seen.length, seen[0] === 1 ? 300_000 : 200_000);
       return seen[0] === 2;
     });
+  },
+  'behind: of two names of one file, one given to another file there is that file here': async (
+    dir,
+    disk,
+  ) => {
+    const [a, b] = [join(dir, 'a'), join(dir, 'b')];
+    await stored(a, 'one');
+    await link(a, b);
+    await contents(b, 'one');
+    await made(join(disk, 'tmp'), 'another');
+    await rename(join(disk, 'tmp'), join(disk, 'a'));
+    await eventually('the other file', async () => {
+      await contents(b, 'one');
+      const seen = await readFile(a, 'utf8');
+      assert.ok(['one', 'another'].includes(seen), seen);
+      return seen === 'another';
+    });
+    await writeFile(a, 'written');
+    await contents(b, 'one');
+    assert.equal(await readFile(join(disk, 'b'), 'utf8'), 'one');
   },
   'behind: a name made there is found here': async (dir, disk) => {
     assert.equal(await exists(join(dir, 'f')), false);
