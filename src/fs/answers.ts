@@ -38,12 +38,21 @@ interface AnswersSettings {
   readonly lifetimes: Lifetimes;
 }
 
+/** What was asked for after the listing began is newer, but for the link count, which only listings tell. */
+function counted(asked: Name, listed: Name | undefined): Name {
+  if (!asked.attributes || !listed?.attributes || asked.type !== listed.type) return asked;
+  return { ...asked, attributes: { ...asked.attributes, nlink: listed.attributes.nlink } };
+}
+
 export class Answers {
   readonly #settings: AnswersSettings;
   readonly #asking = new Map<Path, Promise<Attributes | null>>();
   kernel: KernelCache | null = null;
-  /** Called when the server turns out to have no such name any more, or another file by it. */
-  onVanished: (path: Path) => void = () => undefined;
+  /**
+   * Called when the server turns out to have no such name any more, or another file by it; by a listing, which has told
+   * link counts as well, or not.
+   */
+  onVanished: (path: Path, byListing: boolean) => void = () => undefined;
   /** Called when a directory was listed that was not held before. */
   onListed: () => void = () => undefined;
 
@@ -78,7 +87,7 @@ export class Answers {
       if (failure.code !== 'ENOENT') throw failure;
       if (epochs.isCurrent(path, since)) {
         const was = directories.nameAt(path);
-        if (was !== undefined && was.attributes !== null) this.#vanished(path, was.type);
+        if (was !== undefined && was.attributes !== null) this.#vanished(path, was.type, false);
         directories.put(path, null, askedAt);
       }
       return null;
@@ -89,10 +98,11 @@ export class Answers {
   learn(path: Path, answer: SftpAttributes, since: number): Attributes {
     const { identity, links, epochs, directories, vouching } = this.#settings;
     const before = directories.nameAt(path);
-    const isOther = before?.attributes && before.type !== ((answer.permissions ?? 0) & S_IFMT);
+    const type = (answer.permissions ?? 0) & S_IFMT;
+    const isOther = before !== undefined && before.attributes !== null && before.type !== type;
     const attributes = toAttributes(identity, answer, isOther ? 1 : this.linkCount(path));
     if (epochs.isCurrent(path, since)) {
-      if (before !== undefined) this.#tell(path, before, attributes);
+      if (before !== undefined) this.#tell(path, before, attributes, false);
       if (before?.attributes && !looksSame(before.attributes, attributes)) {
         for (const twin of links.twins(path)) directories.outdate(twin);
       }
@@ -170,7 +180,7 @@ export class Answers {
     const mayBeHeld = directories.hasLost;
     const vanished: [Path, number][] = [];
     for (const before of directory.names()) {
-      if (before.at > askedAt) names.set(before.name, before);
+      if (before.at > askedAt) names.set(before.name, counted(before, names.get(before.name)));
       else if (before.attributes !== null && !names.has(before.name)) {
         vanished.push([joinPath(path, before.name), before.type]);
       }
@@ -179,23 +189,23 @@ export class Answers {
       if (!attributes) continue;
       const before = directory.get(name);
       if (before === undefined && !mayBeHeld && !isSymlink(attributes.mode)) continue;
-      this.#tell(joinPath(path, name), before, attributes);
+      this.#tell(joinPath(path, name), before, attributes, true);
     }
     const wasHeld = directories.peek(path) !== undefined;
     directory.list(names, askedAt, absence);
     directories.keep(path, directory);
     if (!wasHeld) this.onListed();
-    for (const [gone, mode] of vanished) this.#vanished(gone, mode);
+    for (const [gone, mode] of vanished) this.#vanished(gone, mode, true);
     return directory;
   }
 
   /** Tells the kernel if it may hold something else than what is now known to be true. */
-  #tell(path: Path, before: Name | undefined, now: Attributes): void {
+  #tell(path: Path, before: Name | undefined, now: Attributes, byListing: boolean): void {
     const { clock } = this.#settings;
     // The server's clock is taken for ours.
     const seenAt = (clock.now() - clock.monotonic() + (before?.at ?? 0)) / 1000;
     const what = toTell(before, now, seenAt);
-    if (what === 'other') this.#vanished(path, before?.type ?? 0);
+    if (what === 'other') this.#vanished(path, before?.type ?? 0, byListing);
     else if (what === 'target') this.forgetTarget(path);
     else if (what === 'attributes' && (before === undefined || this.#isHeld(path, before))) {
       this.kernel?.invalidateAttributes(path);
@@ -208,9 +218,9 @@ export class Answers {
     return vouching.isRecent || lifetimes.ofName(homeOf(path), name) > 0;
   }
 
-  #vanished(path: Path, mode: number): void {
+  #vanished(path: Path, mode: number, byListing: boolean): void {
     if (isDirectory(mode)) this.forgetTree(path);
     this.#settings.symlinks.forget(path);
-    this.onVanished(path);
+    this.onVanished(path, byListing);
   }
 }

@@ -143,7 +143,7 @@ export class FileSystem implements Operations {
       this.#ahead.listed(path);
     };
     listings.onAlone = (path, since) => void parts.freshness.alone(path, since);
-    names.answers.onVanished = (path) => parts.freshness.vanished(path);
+    names.answers.onVanished = (path, byListing) => parts.freshness.vanished(path, byListing);
     // A server that has just started may lack the disk: then files only seem to be gone.
     if (options.checksRoot) client.vouch = (fresh) => remote.vouch(fresh);
     client.onWeather = (isDown) => (isDown ? writes.wake() : parts.freshness.resolveDoubts());

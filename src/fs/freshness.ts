@@ -153,19 +153,25 @@ export class Freshness {
 
   /** The file is not called `path` any more: it goes on by its other names, of which there is one less, or without. */
   nameGone(path: Path): void {
-    const { files, links, names } = this.#store;
+    const { links, names } = this.#store;
     const twin = links.twin(path);
     const nlink = Math.max(1, names.linkCount(path) - 1);
-    files.nameGone(path, twin);
-    links.removed(path);
+    this.#nameGone(path, twin);
     if (twin !== null) names.setLinkCount(twin, nlink);
   }
 
-  /** The same by the doing of another machine. */
-  vanished(path: Path): void {
+  #nameGone(path: Path, twin: Path | null): void {
+    const { files, links } = this.#store;
+    files.nameGone(path, twin);
+    links.removed(path);
+  }
+
+  /** The same by the doing of another machine; how many others there are is known already where they are `counted`. */
+  vanished(path: Path, counted = false): void {
     const { links, kernel } = this.#store;
     const twin = links.twin(path);
-    this.nameGone(path);
+    if (counted) this.#nameGone(path, twin);
+    else this.nameGone(path);
     kernel?.invalidateEntry(path);
     if (twin !== null) for (const name of links.twins(twin)) kernel?.invalidateAttributes(name);
   }

@@ -4,7 +4,7 @@
  * between the steps as well. A failure prints its seed and the smallest
  * program that shows it; REMORA_MODEL_SEED runs a seed again.
  */
-import { mkdir, open, rm } from 'node:fs/promises';
+import { lstat, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -56,12 +56,19 @@ describe.each(MOUNTS)('reference model on $name', (kind) => {
     if (backend) await closeBackend(backend);
   });
 
-  /** Waits until the mount shows what was done on the server. */
-  async function shows(roots: { readonly mount: string; readonly plain: string }, what: string) {
-    const expected = await picture(roots.plain);
+  /** Waits until the mount shows what was done to `path` on the server: a name that is gone is in no picture. */
+  async function shows(roots: Readonly<Record<'mount' | 'plain', string>>, path: string, what: string) {
+    const shown = async (root: string) => [
+      ...(await picture(root)),
+      await lstat(join(root, 'in', path)).then(
+        () => 'there',
+        ({ code }) => code,
+      ),
+    ];
+    const expected = await shown(roots.plain);
     const options = { timeout: SHOWN, interval: 10 };
     await expect
-      .poll(() => picture(roots.mount).catch(String), { ...options, message: `what shows of ${what}` })
+      .poll(() => shown(roots.mount).catch(String), { ...options, message: `what shows of ${what}` })
       .toEqual(expected);
   }
 
@@ -92,7 +99,7 @@ describe.each(MOUNTS)('reference model on $name', (kind) => {
         }
         const expected = await model.perform(step);
         expect(await (isElsewhere ? server : mount).perform(step), what).toBe(expected);
-        if (isElsewhere) await shows(roots, what);
+        if (step.do === 'elsewhere') await shows(roots, step.path, what);
         else if (index % STRIDE === STRIDE - 1 || index === steps.length - 1) {
           expect(await picture(roots.mount), `the tree after ${what}`).toEqual(await picture(roots.plain));
         }

@@ -1,7 +1,8 @@
 /** Names of one file, made here, of which others on the server take one or give it to another file. */
-import { link, lstat, mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { link, lstat, mkdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import { deferred } from '../../../src/base/deferred.js';
 import { O_RDONLY, O_TRUNC, O_WRONLY } from '../../../src/base/mode.js';
 import type { FileSystem } from '../../../src/fs/filesystem.js';
 import { HardLinks } from '../../../src/fs/links.js';
@@ -97,6 +98,39 @@ it('a further name that others make counts at once where it is watched', async (
   await show(direct, true, 'c');
   for (const name of ['a', 'b', 'c'])
     await vi.waitFor(async () => expect(await linkCount(direct, name)).toBe(3));
+});
+
+it('a name of a symbolic link that is given to a file has one name', async () => {
+  const direct = await linked(true);
+  const { fs, disk } = direct;
+  await symlink('a', join(disk, 'l'));
+  await show(direct, true, 'l');
+  await fs.lookup(path('l'));
+  await fs.link(path('l'), path('m'));
+  await rename(join(disk, 'a'), join(disk, 'd', 'a'));
+  await writeFile(join(disk, 'd', 'new'), 'other content');
+  await rename(join(disk, 'd', 'new'), join(disk, 'm'));
+  await show(direct, true, 'm');
+  expect(await linkCount(direct, 'm')).toBe(1);
+  expect(await content(direct, 'm')).toBe('other content');
+});
+
+it('a listing tells the count of a file that was asked for meanwhile', async () => {
+  const direct = await linked(false);
+  const { disk, clock, before } = direct;
+  await rename(join(disk, 'b'), join(disk, 'd', 'b'));
+  await link(join(disk, 'a'), join(disk, 'd', 'c'));
+  clock.advance(60_000);
+  const asked = deferred<void>();
+  before.set('opendir', async () => {
+    clock.advance(1);
+    await asked.promise;
+  });
+  const listing = list(direct);
+  await linkCount(direct, 'a');
+  asked.resolve();
+  expect(await listing).toEqual(['a', 'd']);
+  expect(await linkCount(direct, 'a')).toBe(3);
 });
 
 it('a server that shows 1 of every file does not part what we have linked', () => {
