@@ -8,6 +8,7 @@ import { logger } from '../base/log.js';
 import { isWithin, joinPath, nameOf, type Path, parentOf } from '../base/path.js';
 import type { KernelCache } from '../fs/operations.js';
 import type { Node, NodeTable } from './nodes.js';
+import { FUSE_EXPIRE_ONLY } from './protocol/constants.js';
 import { invalEntry, invalInode } from './protocol/replies.js';
 
 const log = logger('fuse:notify');
@@ -49,19 +50,23 @@ export class KernelNotifier implements KernelCache {
     if (parent === undefined) return;
     const name: ByteString = nameOf(path);
     this.#nodes.unlink(parent, name);
-    this.dropEntry(parent, name);
+    this.#dropEntry(parent, name);
   }
 
   invalidateAbsence(path: Path): void {
     const parent = path === '' ? undefined : this.#nodes.find(parentOf(path));
     // A name that has a node by now exists for the kernel, too.
     if (parent === undefined || this.#nodes.child(parent, nameOf(path)) !== undefined) return;
-    this.dropEntry(parent, nameOf(path));
+    this.#dropEntry(parent, nameOf(path));
+  }
+
+  #dropEntry(parent: Node, name: ByteString): void {
+    this.#enqueue(`entry ${parent.id}/${name}`, () => invalEntry(parent.id, name));
   }
 
   /** The kernel shall ask for a name again; what it leads to stays as it is known. */
-  dropEntry(parent: Node, name: ByteString): void {
-    this.#enqueue(`entry ${parent.id}/${name}`, () => invalEntry(parent.id, name));
+  expireEntry(parent: Node, name: ByteString): void {
+    this.#enqueue(`expire ${parent.id}/${name}`, () => invalEntry(parent.id, name, FUSE_EXPIRE_ONLY));
   }
 
   invalidateData(path: Path): void {

@@ -128,7 +128,7 @@ export class FuseSession {
         const pending = this.#pending.get(unique);
         if (pending !== undefined) pending.onLetGo = callback;
       },
-      dropEntry: (parent, name) => this.#notifier.dropEntry(parent, name),
+      expireEntry: (parent, name) => this.#notifier.expireEntry(parent, name),
       toldAbsent: (parent, name) => this.#notifier.absent(parent, name),
       dropTargets: (node) => this.#notifier.invalidateTargets(node),
       // A request may await this one: without pages, the kernel takes no lock that a request could hold.

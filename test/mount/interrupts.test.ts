@@ -5,6 +5,7 @@
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { type Mounted, Remora } from '../support/remora.js';
 import { run } from '../support/run.js';
@@ -95,6 +96,16 @@ it.each<[string, string, string[]]>([
     await endsInTime(mounted.directory, signal, program, ...args);
   },
 );
+
+it('a directory whose making was interrupted is one to be in as soon as it is made', async () => {
+  await stall();
+  expect((await interrupted('INT', 'mkdir', at('made'))).code).toBe(124);
+  const inside = run('sh', ['-c', 'cd made && sleep 0.3 && exec /bin/pwd -P'], { cwd: mounted.directory });
+  // It waits for the server by now, on all but the slowest machines.
+  await setTimeout(300);
+  proceed();
+  expect(await inside).toMatchObject({ code: 0, stdout: `${at('made')}\n`, stderr: '' });
+});
 
 it('a program that handles the signal goes on with EINTR, and works when the server goes on', async () => {
   // In a mount of its own, where nothing is known ahead.

@@ -73,7 +73,7 @@ export const open: Handler = async (state, header, reader) => {
 export const create: Handler = async (state, header, reader) => {
   const { flags, mode, name } = decode(reader, readCreateIn);
   const parent = nodeOf(state, header.nodeid);
-  const drop = doubting(state, header, [parent, name]);
+  const expire = doubting(state, header, [parent, name]);
   const created = await state.gate.making(
     () => ({ made: childPath(state, parent, name) }),
     (path) => state.operations.create(path, flags, mode, header),
@@ -85,7 +85,7 @@ export const create: Handler = async (state, header, reader) => {
       return [entry, openOut(created)];
     },
     abandon: () => {
-      drop();
+      expire();
       state.open.removeFile(created.handle);
       void state.operations.release(created.handle);
     },

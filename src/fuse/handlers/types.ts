@@ -26,7 +26,7 @@ export interface State {
   /** Does a program still wait for the request? */
   isPending(unique: number): boolean;
   /** Makes the kernel ask for a name anew. */
-  dropEntry(parent: Node, name: ByteString): void;
+  expireEntry(parent: Node, name: ByteString): void;
   /** Calls back if the program that waits for the request is let go before the answer. */
   onLetGo(unique: number, callback: () => void): void;
   /** The kernel will believe for a while that there is no such name. */
@@ -107,17 +107,21 @@ export function deliverEntry(
 }
 
 /**
- * The kernel shall ask for a name anew when its change went on without the program that began it: what it believes of
- * the name is not true for long. Answers what to do when such a change has ended.
+ * The kernel shall ask for a name anew when its change goes on without the program that began it: what it believes of
+ * the name is not true for long. Answers what to do when such a change has ended: nothing if that was done already,
+ * since whoever has asked meanwhile has waited, and may have made it his working directory.
  */
 export function doubting(
   state: State,
   header: InHeader,
   ...names: (readonly [Node, ByteString])[]
 ): () => void {
-  const drop = () => {
-    for (const [parent, name] of names) state.dropEntry(parent, name);
+  let isDone = false;
+  const expire = () => {
+    if (isDone) return;
+    isDone = true;
+    for (const [parent, name] of names) state.expireEntry(parent, name);
   };
-  state.onLetGo(header.unique, drop);
-  return drop;
+  state.onLetGo(header.unique, expire);
+  return expire;
 }

@@ -108,6 +108,8 @@ export const FOPEN_NOFLUSH = 1 << 5;
 /** `enum fuse_notify_code`, carried in the error field of a header whose unique is 0. */
 export const FUSE_NOTIFY_INVAL_INODE = 2;
 export const FUSE_NOTIFY_INVAL_ENTRY = 3;
+/** Of FUSE_NOTIFY_INVAL_ENTRY, since protocol 7.38: the name is asked for anew, and nothing is taken from it before. */
+export const FUSE_EXPIRE_ONLY = 1 << 0;
 
 /** renameat2(2) flags. */
 export const RENAME_NOREPLACE = 1 << 0;

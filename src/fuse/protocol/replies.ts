@@ -185,11 +185,15 @@ export function invalInode(nodeid: number, pages: boolean): Buffer {
   return out;
 }
 
-/** FUSE_NOTIFY_INVAL_ENTRY: the name is followed by a NUL that `namelen` does not count. */
-export function invalEntry(parent: number, name: ByteString): Buffer {
+/**
+ * FUSE_NOTIFY_INVAL_ENTRY: the name is followed by a NUL that `namelen` does not count. Kernels before 6.2 know no flags:
+ * they take the name from whatever it leads to, even if that is somebody's working directory.
+ */
+export function invalEntry(parent: number, name: ByteString, flags = 0): Buffer {
   const out = notification(FUSE_NOTIFY_INVAL_ENTRY, 16 + name.length + 1);
   putI64(out, parent, 16);
   out.writeUInt32LE(name.length, 24);
+  out.writeUInt32LE(flags, 28);
   out.write(name, 32, 'latin1');
   return out;
 }

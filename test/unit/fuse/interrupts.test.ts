@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { FsError } from '../../../src/base/errno.js';
-import type { Operations } from '../../../src/fs/operations.js';
+import type { Operations, Stat } from '../../../src/fs/operations.js';
 import {
   type Fate,
   interruptVerdict,
@@ -10,7 +10,7 @@ import {
   readFate,
   type ThreadSignals,
 } from '../../../src/fuse/interrupts.js';
-import { OPCODE } from '../../../src/fuse/protocol/constants.js';
+import { FUSE_EXPIRE_ONLY, OPCODE } from '../../../src/fuse/protocol/constants.js';
 import { FuseSession } from '../../../src/fuse/session.js';
 import { fakeOperations, fileStat } from '../../support/fake-operations.js';
 import {
@@ -235,8 +235,9 @@ describe('FUSE_INTERRUPT', () => {
       session.dispatch(interrupt(4));
       await settle();
       expect(transport.replyTo(4).error).toBe(4);
-      const dropped = transport.notifications.map((bytes) => bytes.subarray(32, 33).toString());
-      expect(dropped).toEqual(names);
+      const expired = () => transport.notifications.map((bytes) => bytes.subarray(32, 33).toString());
+      expect(expired()).toEqual(names);
+      for (const bytes of transport.notifications) expect(bytes.readUInt32LE(28)).toBe(FUSE_EXPIRE_ONLY);
       session.dispatch(request(OPCODE.LOOKUP, { unique: 6 }, cstring('x')));
       await settle();
       expect(looked).toEqual([]);
@@ -244,8 +245,22 @@ describe('FUSE_INTERRUPT', () => {
       await settle();
       expect(looked).toEqual(['x']);
       expect(transport.replyTo(6).error).toBe(0);
+      expect(expired()).toEqual(names);
     },
   );
+
+  it('leaves a directory alone that was made all the same: somebody may be in it', async () => {
+    const made = deferred<Stat>();
+    const session = serve({ mkdir: () => made.promise }, FATAL);
+    await settle();
+    session.dispatch(request(OPCODE.MKDIR, { unique: 4 }, u32(0o755), u32(0), cstring('x')));
+    await settle();
+    session.dispatch(interrupt(4));
+    await settle();
+    made.resolve({ ...fileStat });
+    await settle();
+    expect(transport.notifications).toHaveLength(1);
+  });
 
   it.each([
     ['WRITE', OPCODE.WRITE, 'write', [u64(9), u64(0), u32(1), u32(0), u64(0), u64(0), Buffer.from('x')]],
