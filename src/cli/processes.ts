@@ -42,7 +42,8 @@ export async function waitForServer(
   return within(timeout, async () => {
     if (!(await isRunning(pid))) return true;
     const isListening = (await stat(socket).catch(() => null)) !== null;
-    return !isListening && !(await isDaemon(pid));
+    // One that is just ending has no command any more.
+    return !isListening && (await commandOf(pid)) !== '' && !(await isDaemon(pid));
   });
 }
 
@@ -58,8 +59,13 @@ async function within(timeout: number, isOver: () => Promise<boolean>): Promise<
 /** Is `pid` a serving process of ours? Numbers are used again, so whoever kills by one looks first. */
 export async function isDaemon(pid: number): Promise<boolean> {
   const owner = await stat(`/proc/${pid}`).catch(() => null);
-  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  const command = await commandOf(pid);
   return (
     owner?.uid === process.getuid?.() && command.split('\0').some((word) => word.endsWith('/cli/daemon.js'))
   );
+}
+
+/** The words of its command, each with a NUL behind it; empty when it is gone. */
+function commandOf(pid: number): Promise<string> {
+  return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
 }

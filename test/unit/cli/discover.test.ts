@@ -1,6 +1,7 @@
 /** Whom the commands believe: sockets only in a directory of the user's own, and a pid only after a look at it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ControlServer } from '../../../src/cli/control-server.js';
 import { isPrivateDirectory, socketName } from '../../../src/cli/directories.js';
 import { findDaemons } from '../../../src/cli/discover.js';
-import { isDaemon, isRunning, waitForEnd } from '../../../src/cli/processes.js';
+import { isDaemon, isRunning, waitForEnd, waitForServer } from '../../../src/cli/processes.js';
 import { Progress } from '../../../src/cli/progress.js';
 import { unmount } from '../../../src/cli/unmount.js';
 import { QUIET, STATUS } from '../../support/control.js';
@@ -16,6 +17,14 @@ import { QUIET, STATUS } from '../../support/control.js';
 const UID = process.getuid?.() ?? 0;
 const NOBODY = 65_534;
 const isRoot = UID === 0;
+/** There is none in a container. */
+const KERNEL_THREAD = [2].find((pid) => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === '';
+  } catch {
+    return false;
+  }
+});
 
 let directory: string;
 const servers: ControlServer[] = [];
@@ -116,6 +125,19 @@ describe('a process number', () => {
 
   it.skipIf(!isRoot)('of somebody else’s process is not ours, whatever its command line says', async () => {
     expect(await isDaemon(await bystander(['/somewhere/dist/cli/daemon.js'], NOBODY))).toBe(false);
+  });
+
+  it('is of one that has ended when it is gone, or goes on without its socket for other reasons', async () => {
+    const ended = (pid: number) => waitForServer({ pid, socket: join(directory, 'none') }, 100);
+    expect(await ended(process.pid)).toBe(true);
+    expect(await ended(await bystander(['/somewhere/dist/cli/daemon.js']))).toBe(false);
+    children.at(-1)?.stdin?.end();
+  });
+
+  it.runIf(KERNEL_THREAD !== undefined)('without a command is of one that is just ending', async () => {
+    // What ends has none; nor has what never had one.
+    const daemon = { pid: KERNEL_THREAD ?? 0, socket: join(directory, 'none') };
+    expect(await waitForServer(daemon, 100)).toBe(false);
   });
 
   it('that nobody has any more is none', async () => {
