@@ -13,6 +13,7 @@ import { LookupsAhead } from './lookups-ahead.js';
 import type { FileNode, OpenFile } from './open-file.js';
 import type { AttributeChanges, Attributes, FileSystemStats, Lookup, Stat, Target } from './operations.js';
 import { changedThrough, missing, mustBeWritable, namesAt, type Parts, statOf } from './parts.js';
+import { changeRemoved, statRemoved } from './removed.js';
 
 const X_OK = 1;
 const W_OK = 2;
@@ -55,6 +56,7 @@ export class AttributeOperations {
   async getattr(target: Target): Promise<Stat> {
     const { names, options } = this.#parts;
     const { path } = target;
+    if (target.removed !== undefined) return statRemoved(target.removed);
     const file = this.#fileOf(target);
     const told = this.#creating.told(path, file?.node);
     if (told !== null) return told;
@@ -79,11 +81,13 @@ export class AttributeOperations {
 
   async setattr(target: Target, changes: AttributeChanges): Promise<Stat> {
     mustBeWritable(this.#parts.options);
-    const { path } = target;
+    const { path, removed } = target;
+    if (removed !== undefined) return changeRemoved(this.#parts, removed, this.#wanted(changes));
     const file = this.#fileOf(target);
-    const isCut = changes.size !== undefined;
-    if (file === undefined && path !== null)
-      await this.#parts.freshness.mustBeOne(path, isCut ? 0 : this.#parts.options.openTtl);
+    if (file === undefined && path !== null) {
+      const age = changes.size === undefined ? this.#parts.options.openTtl : 0;
+      await this.#parts.freshness.mustBeOne(path, age);
+    }
     if (changes.size !== undefined) {
       // truncate(2) asks for write permission on the file itself; ftruncate(2) brings its own handle.
       const own = target.handle !== null && file?.canWrite ? file : null;
@@ -184,11 +188,11 @@ export class AttributeOperations {
    * The server decides in the end; here is refused what the attributes alone forbid: writing to a read-only
    * mount, executing a file without any execute bit, and what the owner bits forbid the login itself.
    */
-  async access(path: Path, mask: number): Promise<void> {
+  async access({ path, removed }: Target, mask: number): Promise<void> {
     const { options, identity } = this.#parts;
     if ((mask & W_OK) !== 0) mustBeWritable(options);
-    const attributes = await this.#find(path);
-    if (attributes === null) throw new FsError('ENOENT');
+    const attributes = path === null ? removed : await this.#find(path);
+    if (!attributes) throw new FsError('ENOENT');
     const { mode } = attributes;
     if ((mask & X_OK) !== 0 && isRegular(mode) && (mode & 0o111) === 0) throw new FsError('EACCES');
     const { login, users, umask } = identity;

@@ -54,8 +54,8 @@ export class DelayedFileSystem implements Served {
     return (await this.#ready()).setattr(target, changes);
   }
 
-  async access(path: Path, mask: number) {
-    return (await this.#ready()).access(path, mask);
+  async access(target: Target, mask: number) {
+    return (await this.#ready()).access(target, mask);
   }
 
   async statfs(path: Path) {
@@ -102,7 +102,7 @@ export class DelayedFileSystem implements Served {
     return (await this.#ready()).create(path, flags, mode, by);
   }
 
-  async opendir(path: Path) {
+  async opendir(path: Path | null) {
     return (await this.#ready()).opendir(path);
   }
 

@@ -256,8 +256,8 @@ export class FileSystem implements Operations {
     return this.#attributes.setattr(target, changes);
   }
 
-  access(path: Path, mask: number) {
-    return this.#attributes.access(path, mask);
+  access(target: Target, mask: number) {
+    return this.#attributes.access(target, mask);
   }
 
   statfs() {
@@ -298,7 +298,7 @@ export class FileSystem implements Operations {
     return this.#names.link(from, to);
   }
 
-  opendir(path: Path) {
+  opendir(path: Path | null) {
     return this.#directories.opendir(path);
   }
 

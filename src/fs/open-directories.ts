@@ -43,21 +43,21 @@ export class OpenDirectories {
     }
   }
 
-  /** Reads the directory at once, so that what forbids reading it is told by opendir(3). */
-  async opendir(path: Path): Promise<OpenedDirectory> {
+  /** Reads the directory at once, so that what forbids reading it is told by opendir(3); null: it was removed. */
+  async opendir(path: Path | null): Promise<OpenedDirectory> {
+    if (path === null) return { handle: this.#add(null, []), keepCache: false };
     const listing = this.#parts.listings.list(path);
     this.#parts.walks.opened(path);
     const directory = await listing;
     const snapshot = directory.snapshot();
+    return { handle: this.#add(path, snapshot), keepCache: this.#give(path, directory, snapshot) };
+  }
+
+  #add(path: Path | null, snapshot: readonly DirectoryEntry[]): number {
     const handle = this.#next;
     this.#next += 1;
-    this.#directories.set(handle, {
-      path,
-      snapshot,
-      isFresh: true,
-      heard: this.#parts.posted.listen(),
-    });
-    return { handle, keepCache: this.#give(path, directory, snapshot) };
+    this.#directories.set(handle, { path, snapshot, isFresh: true, heard: this.#parts.posted.listen() });
+    return handle;
   }
 
   async readdir(handle: number, restart: boolean): Promise<Listing> {

@@ -46,6 +46,8 @@ export interface Lookup {
 export interface Target {
   readonly path: Path | null;
   readonly handle: number | null;
+  /** What was told last of a directory that has been removed through the mount; then there is neither path nor handle. */
+  readonly removed?: Attributes;
 }
 
 /** setattr: only what is present changes. A time is in seconds, or 'now' for UTIME_NOW. */
@@ -147,13 +149,14 @@ export interface Operations {
   /** The last descriptor is gone. Never fails; an error left over is logged. */
   release(handle: number): Promise<void>;
   statfs(path: Path): Promise<FileSystemStats>;
-  opendir(path: Path): Promise<OpenedDirectory>;
+  /** `path` is null for a directory that was removed: it is empty. */
+  opendir(path: Path | null): Promise<OpenedDirectory>;
   /** The whole listing; `restart` (a read at offset 0) takes a new snapshot, else the handle's own is answered. */
   readdir(handle: number, restart: boolean): Promise<Listing>;
   releasedir(handle: number): Promise<void>;
   fsyncdir(handle: number): Promise<void>;
   /** access(2): `mask` of R_OK 4, W_OK 2, X_OK 1. */
-  access(path: Path, mask: number): Promise<void>;
+  access(target: Target, mask: number): Promise<void>;
   /** SEEK_DATA (3) and SEEK_HOLE (4). */
   lseek(handle: number, offset: number, whence: number): Promise<number>;
   fallocate(handle: number, mode: number, offset: number, length: number): Promise<void>;

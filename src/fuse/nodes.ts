@@ -7,8 +7,9 @@
 import type { ByteString } from '../base/bytes.js';
 import { FsError } from '../base/errno.js';
 import { hashIno, ROOT_INO } from '../base/inode.js';
-import { isSymlink, S_IFDIR, S_IFMT } from '../base/mode.js';
+import { isDirectory, isSymlink, S_IFDIR, S_IFMT } from '../base/mode.js';
 import { joinPath, type Path, ROOT } from '../base/path.js';
+import type { Attributes } from '../fs/operations.js';
 import { InodeNumbers } from './inodes.js';
 import { FUSE_ROOT_ID } from './protocol/constants.js';
 
@@ -25,6 +26,8 @@ export interface Node {
   readonly type: number;
   /** Its last name was removed here; one without a name otherwise lost it to another file. */
   readonly wasRemoved: boolean;
+  /** What the kernel was told last of a directory. */
+  readonly told: Attributes | null;
 }
 
 class LiveNode implements Node {
@@ -33,6 +36,7 @@ class LiveNode implements Node {
   readonly type: number;
   lookups = 0;
   wasRemoved = false;
+  told: Attributes | null = null;
   /** More than one only after `link`. */
   links: Link[] = [];
   readonly children = new Map<ByteString, LiveNode>();
@@ -202,6 +206,16 @@ export class NodeTable {
     this.#detach(directory, name);
   }
 
+  /** The kernel is told these attributes. Of files nothing is kept: one that is removed is reached by its handles. */
+  tell(node: Node, attributes: Attributes): void {
+    if (isDirectory(node.type)) this.#live(node).told = attributes;
+  }
+
+  /** All that is left of a directory that was removed here, for those who have it open; null for anything else. */
+  remainsOf(node: Node): Attributes | null {
+    return node.wasRemoved && this.pathOf(node) === null ? node.told : null;
+  }
+
   /** The file has a further name. */
   link(node: Node, parent: Node, name: ByteString): void {
     const directory = this.#live(parent);
@@ -217,6 +231,8 @@ export class NodeTable {
     const node = from.children.get(fromName);
     // Two names of one file: rename(2) does nothing.
     if (node !== undefined && to.children.get(toName) === node) return;
+    const replaced = to.children.get(toName);
+    if (replaced !== undefined && isDirectory(replaced.type)) replaced.wasRemoved = true;
     const ino = node?.ino ?? this.#numbers.choose(from.ino, fromName, this.#isLive);
     this.#numbers.drop(from.ino, fromName);
     this.#numbers.drop(to.ino, toName);

@@ -105,7 +105,7 @@ export function callbacksFor(context: Context): Readonly<Record<string, Callback
       }),
 
     access: (path: string, mask: number, answer: Answer) =>
-      at('ACCESS', path, answer, (path) => operations.access(path, mask)),
+      at('ACCESS', path, answer, (path) => operations.access({ path, handle: null }, mask)),
 
     statfs: (path: string, answer: Answer) =>
       run('STATFS', answer, async (record) => {

@@ -60,6 +60,14 @@ export const LIBFUSE_DEVIATIONS: Readonly<Record<string, Deviation>> = {
     error: /\.fuse_hidden/,
     reason: 'libfuse gives an open file that is removed another name, until it is closed',
   },
+  'rmdir: who has the directory open still sees it, and may change it': {
+    error: /ENOENT/,
+    reason: 'libfuse asks by path, and a directory that was removed has none',
+  },
+  'rmdir: who stands in the directory may look around, and finds nothing': {
+    error: /ENOENT/,
+    reason: 'libfuse asks by path, and a directory that was removed has none',
+  },
   'replaced: over and over, a reader sees one whole version each time': {
     error: /ENOENT/,
     reason:

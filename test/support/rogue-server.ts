@@ -217,7 +217,7 @@ export async function everyCall(fs: FileSystem, limit = 10_000): Promise<Record<
     listBelow: () => listNames(fs, 'd'),
     read: () => readThrough(fs, 'f'),
     statfs: () => fs.statfs(),
-    access: () => fs.access(path('f'), 4),
+    access: () => fs.access({ path: path('f'), handle: null }, 4),
     create: async () => {
       const { handle } = await fs.create(path('new'), O_RDWR | O_CREAT, 0o644);
       try {

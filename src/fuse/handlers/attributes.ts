@@ -19,6 +19,7 @@ export const getattr: Handler = async (state, header, reader) => {
     );
     // A name that turned out to be another file's was taken from the node: then its handle is asked.
     if (state.nodes.pathOf(node) === target.path) {
+      state.nodes.tell(node, stat.attributes);
       return payload(attrOut(node.ino, stat.attributes, stat.attrTtl));
     }
   }
@@ -31,6 +32,7 @@ export const setattr: Handler = async (state, header, reader) => {
     () => state.nodes.pathOf(node),
     async () => state.operations.setattr(targetOf(state, node, fh), changes),
   );
+  state.nodes.tell(node, stat.attributes);
   return payload(attrOut(node.ino, stat.attributes, stat.attrTtl));
 };
 
@@ -46,8 +48,8 @@ export const access: Handler = async (state, header, reader) => {
   const { mask } = decode(reader, readAccessIn);
   const node = nodeOf(state, header.nodeid);
   await state.gate.using(
-    () => pathOf(state, node),
-    (path) => state.operations.access(path, mask),
+    () => state.nodes.pathOf(node),
+    async () => state.operations.access(targetOf(state, node, null), mask),
   );
   return DONE;
 };

@@ -6,7 +6,7 @@ import type { Node } from '../nodes.js';
 import { DirentPacker } from '../protocol/dirents.js';
 import { opendirOut } from '../protocol/replies.js';
 import { readFsyncIn, readOpenIn, readReadIn, readReleaseIn } from '../protocol/requests.js';
-import { DONE, decode, type Handler, nodeOf, pathOf, type State } from './types.js';
+import { DONE, decode, directoryOf, type Handler, nodeOf, type State } from './types.js';
 
 /** One READDIR fills at most this much, whatever is asked for. */
 const MAX_LISTING_BYTES = 1024 * 1024;
@@ -18,7 +18,7 @@ export const opendir: Handler = async (state, header, reader) => {
   decode(reader, readOpenIn);
   const node = nodeOf(state, header.nodeid);
   const { handle, keepCache } = await state.gate.using(
-    () => pathOf(state, node),
+    () => directoryOf(state, node),
     (path) => state.operations.opendir(path),
   );
   return {
@@ -59,13 +59,14 @@ function pack(state: State, node: Node, listing: Listing, { offset, size, plus }
       packer.add({ name, ino: state.nodes.inoOf(node, name), mode: type, next });
     } else {
       const { attributes, attrTtl, entryTtl, names } = found;
-      const { id: nodeid, ino } = state.nodes.lookup(node, name, attributes.mode, names);
+      const child = state.nodes.lookup(node, name, attributes.mode, names);
+      state.nodes.tell(child, attributes);
       packer.add({
         name,
-        ino,
+        ino: child.ino,
         mode: attributes.mode,
         next,
-        entry: { nodeid, ino, attributes, attrTtl, entryTtl },
+        entry: { nodeid: child.id, ino: child.ino, attributes, attrTtl, entryTtl },
       });
     }
   }

@@ -87,12 +87,19 @@ export function childPath(state: State, parent: Node, name: ByteString): Path {
   return joinPath(directory, name);
 }
 
-/** Path and handle of what GETATTR or SETATTR is about: the caller's handle, else any that reaches a nameless file. */
+/** The path of a directory, or null for one that was removed through the mount. */
+export function directoryOf(state: State, node: Node): Path | null {
+  return state.nodes.remainsOf(node) === null ? pathOf(state, node) : null;
+}
+
+/** What GETATTR, SETATTR or ACCESS is about: path and the caller's handle, else any that reaches a nameless file. */
 export function targetOf(state: State, node: Node, fh: number | null): Target {
   const path = state.nodes.pathOf(node);
   const handle = fh ?? (path === null ? state.open.anyOf(node.id) : null);
-  if (path === null && handle === null) throw nameless(node);
-  return { path, handle };
+  if (path !== null || handle !== null) return { path, handle };
+  const removed = state.nodes.remainsOf(node);
+  if (removed === null) throw nameless(node);
+  return { path, handle, removed };
 }
 
 /** `fuse_entry_out` of a name, which counts as one lookup. */
@@ -103,6 +110,7 @@ export function deliverEntry(
   found: Stat,
 ): { node: Node; entry: Buffer } {
   const node = state.nodes.lookup(parent, name, found.attributes.mode, found.names);
+  state.nodes.tell(node, found.attributes);
   return { node, entry: entryOut({ nodeid: node.id, ino: node.ino, ...found }) };
 }
 

@@ -244,6 +244,48 @@ open("f", "w")`,
     assert.equal(answer, 'ENOENT');
     await rm(join(dir, 'd'), { recursive: true, force: true });
   },
+  'rmdir: who has the directory open still sees it, and may change it': async (dir) => {
+    const answer = await python(
+      `
+for be_gone in (os.rmdir, lambda name: (os.mkdir(name + "2"), os.rename(name + "2", name))):
+    os.mkdir(argv[0], 0o750)
+    at = os.open(argv[0], os.O_RDONLY)
+    was = os.fstat(at)
+    be_gone(argv[0])
+    os.fchmod(at, 0o700)
+    os.utime(at, (5, 6))
+    now = os.fstat(at)
+    assert stat.S_ISDIR(now.st_mode) and stat.S_IMODE(now.st_mode) == 0o700, oct(now.st_mode)
+    assert (now.st_ino, now.st_uid, now.st_atime, now.st_mtime) == (was.st_ino, was.st_uid, 5, 6), now
+    assert now.st_nlink == 0, now
+    try:
+        os.fchown(at, 12, 34)
+        assert os.getuid() == 0 and os.fstat(at).st_uid == 12
+    except PermissionError:
+        assert os.getuid() != 0
+    os.close(at)`,
+      join(dir, 'd'),
+    );
+    assert.equal(answer, '');
+    assert.equal(await permissions(join(dir, 'd')), 0o755);
+  },
+  'rmdir: who stands in the directory may look around, and finds nothing': async (dir) => {
+    const answer = await python(
+      `
+os.mkdir(argv[0])
+os.chdir(argv[0])
+os.rmdir(argv[0])
+assert os.stat(".").st_nlink == 0
+assert os.access(".", os.R_OK | os.W_OK | os.X_OK)
+assert os.listdir(".") == []
+try:
+    os.mkdir("sub")
+except FileNotFoundError:
+    pass`,
+      join(dir, 'd'),
+    );
+    assert.equal(answer, '');
+  },
   'tree: find sees everything once': async (dir) => {
     const paths: string[] = [];
     for (let a = 0; a < 6; a++) {

@@ -5,6 +5,7 @@ import { hashIno } from '../../../src/base/inode.js';
 import type { Path } from '../../../src/base/path.js';
 import { InodeNumbers } from '../../../src/fuse/inodes.js';
 import { type Node, NodeTable } from '../../../src/fuse/nodes.js';
+import { directoryAttributes } from '../../support/fake-operations.js';
 
 const FILE = 0o100644;
 const DIR = 0o040755;
@@ -43,6 +44,22 @@ describe('node table', () => {
     table.rename(dir, name('x'), dir, name('f'));
     expect(table.pathOf(file)).toBeNull();
     expect(table.pathOf(other)).toBe('d/f');
+  });
+
+  it('keeps what was told of a directory that is removed or replaced here, and of nothing else', () => {
+    const { table, dir, file } = tableWith();
+    const [other, lost] = [
+      table.lookup(table.root, name('o'), DIR),
+      table.lookup(table.root, name('l'), DIR),
+    ];
+    for (const node of [dir, other, lost, file]) table.tell(node, directoryAttributes);
+    expect(table.remainsOf(dir)).toBeNull();
+    table.remove(dir, name('f'));
+    table.remove(table.root, name('d'));
+    table.unlink(table.root, name('l'));
+    table.rename(table.root, name('new'), table.root, name('o'));
+    const remains = [dir, other, lost, file].map((node) => table.remainsOf(node));
+    expect(remains).toEqual([directoryAttributes, directoryAttributes, null, null]);
   });
 
   it('counts lookups, and never uses an id twice', () => {
