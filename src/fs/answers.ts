@@ -72,7 +72,7 @@ export class Answers {
   }
 
   async #ask(path: Path): Promise<Attributes | null> {
-    const { remote, identity, epochs, directories, clock } = this.#settings;
+    const { remote, identity, epochs, directories, clock, links } = this.#settings;
     const since = epochs.now();
     const askedAt = clock.monotonic();
     const at = remote.at(path);
@@ -87,7 +87,8 @@ export class Answers {
       if (failure.code !== 'ENOENT') throw failure;
       if (epochs.isCurrent(path, since)) {
         const was = directories.nameAt(path);
-        if (was !== undefined && was.attributes !== null) this.#vanished(path, was.type, false);
+        const isNews = was !== undefined && was.attributes !== null;
+        if (isNews || links.twin(path) !== null) this.#vanished(path, was?.type ?? 0, false);
         directories.put(path, null, askedAt);
       }
       return null;

@@ -96,6 +96,11 @@ export class NodeTable {
     return null;
   }
 
+  /** How many names the kernel knows of a node. */
+  linkCount(node: Node): number {
+    return this.#live(node).links.length;
+  }
+
   /** Of the paths of a node the one with the fewest directories; null when it has none any more. */
   shallowestPathOf(node: Node): Path | null {
     let shallowest: Path | null = null;

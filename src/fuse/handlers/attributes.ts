@@ -4,19 +4,16 @@ import { FsError } from '../../base/errno.js';
 import { ROOT } from '../../base/path.js';
 import { attrOut, statfsOut } from '../protocol/replies.js';
 import { readAccessIn, readGetattrIn, readSetattrIn } from '../protocol/requests.js';
-import { DONE, decode, type Handler, nodeOf, pathOf, payload, targetOf } from './types.js';
+import { byName, DONE, decode, type Handler, nodeOf, pathOf, payload, targetOf } from './types.js';
 
 export const getattr: Handler = async (state, header, reader) => {
   const { fh } = decode(reader, readGetattrIn);
   const node = nodeOf(state, header.nodeid);
   for (;;) {
-    const { target, stat } = await state.gate.using(
-      () => state.nodes.pathOf(node),
-      async () => {
-        const target = targetOf(state, node, fh);
-        return { target, stat: await state.operations.getattr(target) };
-      },
-    );
+    const { target, stat } = await byName(state, node, async () => {
+      const target = targetOf(state, node, fh);
+      return { target, stat: await state.operations.getattr(target) };
+    });
     // A name that turned out to be another file's was taken from the node: then its handle is asked.
     if (state.nodes.pathOf(node) === target.path) {
       state.nodes.tell(node, stat.attributes);
@@ -28,9 +25,8 @@ export const getattr: Handler = async (state, header, reader) => {
 export const setattr: Handler = async (state, header, reader) => {
   const { fh, changes } = decode(reader, readSetattrIn);
   const node = nodeOf(state, header.nodeid);
-  const stat = await state.gate.using(
-    () => state.nodes.pathOf(node),
-    async () => state.operations.setattr(targetOf(state, node, fh), changes),
+  const stat = await byName(state, node, async () =>
+    state.operations.setattr(targetOf(state, node, fh), changes),
   );
   state.nodes.tell(node, stat.attributes);
   return payload(attrOut(node.ino, stat.attributes, stat.attrTtl));
@@ -47,10 +43,7 @@ export const readlink: Handler = async (state, header) => {
 export const access: Handler = async (state, header, reader) => {
   const { mask } = decode(reader, readAccessIn);
   const node = nodeOf(state, header.nodeid);
-  await state.gate.using(
-    () => state.nodes.pathOf(node),
-    async () => state.operations.access(targetOf(state, node, null), mask),
-  );
+  await byName(state, node, async () => state.operations.access(targetOf(state, node, null), mask));
   return DONE;
 };
 

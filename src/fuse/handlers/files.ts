@@ -1,6 +1,7 @@
 /** Requests on regular files: opening, and everything that goes by a handle. */
 import { FsError } from '../../base/errno.js';
 import { O_ACCMODE, O_RDONLY } from '../../base/mode.js';
+import type { Node } from '../nodes.js';
 import { FUSE_FSYNC_FDATASYNC, FUSE_WRITE_CACHE, SEEK_DATA, SEEK_HOLE } from '../protocol/constants.js';
 import { lseekOut, openOut, writeOut } from '../protocol/replies.js';
 import {
@@ -16,6 +17,7 @@ import {
   readWriteIn,
 } from '../protocol/requests.js';
 import {
+  byName,
   childPath,
   DONE,
   decode,
@@ -25,6 +27,7 @@ import {
   nodeOf,
   pathOf,
   payload,
+  type State,
 } from './types.js';
 
 /** The reply counts bytes in 32 bits; whole pages below that. */
@@ -37,8 +40,8 @@ const MAX_CHUNKS = 1000;
  * The kernel opens what it believes to exist. If it does not any more, ESTALE makes it walk the path anew: then
  * O_CREAT makes the file, and without it the program hears ENOENT.
  */
-function walkAgain(error: unknown): never {
-  if (error instanceof FsError && error.code === 'ENOENT')
+function walkAgain(state: State, node: Node, error: unknown): never {
+  if (error instanceof FsError && error.code === 'ENOENT' && state.nodes.pathOf(node) !== null)
     throw new FsError('ESTALE', error.message, { cause: error });
   throw error;
 }
@@ -46,10 +49,10 @@ function walkAgain(error: unknown): never {
 export const open: Handler = async (state, header, reader) => {
   const { flags } = decode(reader, readOpenIn);
   const node = nodeOf(state, header.nodeid);
-  const { path, opened } = await state.gate.using(
-    () => pathOf(state, node),
-    async (path) => ({ path, opened: await state.operations.open(path, flags).catch(walkAgain) }),
-  );
+  const { path, opened } = await byName(state, node, async () => {
+    const path = pathOf(state, node);
+    return { path, opened: await state.operations.open(path, flags) };
+  }).catch((error: unknown) => walkAgain(state, node, error));
   const abandon = () => {
     state.open.removeFile(opened.handle);
     void state.operations.release(opened.handle);

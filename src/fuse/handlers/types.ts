@@ -5,7 +5,7 @@
  */
 import type { ByteString } from '../../base/bytes.js';
 import { FsError } from '../../base/errno.js';
-import { isValidName, joinPath, NAME_MAX, type Path } from '../../base/path.js';
+import { isValidName, joinPath, NAME_MAX, nameOf, type Path, parentOf } from '../../base/path.js';
 import type { Operations, Stat, Target } from '../../fs/operations.js';
 import type { Node, NodeTable } from '../nodes.js';
 import type { OpenFiles } from '../open-files.js';
@@ -85,6 +85,36 @@ export function childPath(state: State, parent: Node, name: ByteString): Path {
   const directory = state.nodes.pathOf(parent);
   if (directory === null) throw new FsError('ENOENT', `directory ${parent.id} was removed`);
   return joinPath(directory, name);
+}
+
+/**
+ * Runs `work` for a file by one of its names, null for one without. A name that is gone on the server, though the
+ * kernel still believes in it, is taken from the file, and the next one tried.
+ */
+export async function byName<T>(
+  state: State,
+  node: Node,
+  work: (path: Path | null) => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    let used: Path | null = null;
+    try {
+      return await state.gate.using(
+        () => state.nodes.pathOf(node),
+        (path) => {
+          used = path;
+          return work(path);
+        },
+      );
+    } catch (error) {
+      const isGone = error instanceof FsError && error.code === 'ENOENT' && state.nodes.linkCount(node) > 1;
+      const parent = isGone && used !== null ? state.nodes.find(parentOf(used)) : undefined;
+      if (parent === undefined || used === null) throw error;
+      const name = nameOf(used);
+      if (state.nodes.child(parent, name) === node) state.nodes.unlink(parent, name);
+      state.expireEntry(parent, name);
+    }
+  }
 }
 
 /** The path of a directory, or null for one that was removed through the mount. */

@@ -20,7 +20,7 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { contents, eventually, exists, made, type Suite, using } from './kit.js';
 
 /** Made through the mount and on the server, also where a close does not wait for that. */
@@ -101,6 +101,31 @@ export const behindCases: Suite = {
     await writeFile(a, 'written');
     await contents(b, 'one');
     assert.equal(await readFile(join(disk, 'b'), 'utf8'), 'one');
+  },
+  'behind: of two names of one file, one removed there leaves the other good': async (dir, disk) => {
+    const [first, second] = [join(dir, 'first'), join(dir, 'second')];
+    for (const [gone, kept] of [
+      [first, second],
+      [second, first],
+    ] as const) {
+      await stored(first, 'one');
+      await link(first, second);
+      await using(second, 'r+', (file) => file.sync());
+      await contents(second, 'one');
+      await unlink(join(disk, basename(gone)));
+      await eventually('the name to go', async () => {
+        await contents(kept, 'one');
+        assert.equal((await stat(kept)).size, 3);
+        return !(await exists(gone));
+      });
+      await writeFile(kept, 'written');
+      await eventually(
+        'one link',
+        async () => (await readdir(dir)).length === 1 && (await stat(kept)).nlink === 1,
+      );
+      assert.equal(await readFile(join(disk, basename(kept)), 'utf8'), 'written');
+      await unlink(kept);
+    }
   },
   'behind: a name made there is found here': async (dir, disk) => {
     assert.equal(await exists(join(dir, 'f')), false);
