@@ -138,10 +138,25 @@ export const link: Handler = async (state, header, reader) => {
   if (isDirectory(node.type)) throw new FsError('EPERM');
   const parent = nodeOf(state, header.nodeid);
   const abandon = doubting(state, header, [parent, newname]);
-  const stat = await state.gate.making(
-    () => ({ made: childPath(state, parent, newname), used: pathOf(state, node) }),
-    (made, used) => state.operations.link(used, made),
-  );
+  const linked = async (): Promise<Stat> => {
+    let name: Path | null = null;
+    try {
+      return await state.gate.making(
+        () => ({ made: childPath(state, parent, newname), used: pathOf(state, node) }),
+        (made, used) => {
+          name = used;
+          return state.operations.link(used, made);
+        },
+      );
+    } catch (error) {
+      // That name turned out to be gone on the server, and was taken from the file, which has another.
+      const now = state.nodes.pathOf(node);
+      const isGone = error instanceof FsError && error.code === 'ENOENT' && name !== null;
+      if (isGone && now !== null && now !== name) return linked();
+      throw error;
+    }
+  };
+  const stat = await linked();
   state.nodes.link(node, parent, newname);
   state.dropTargets(node);
   return {

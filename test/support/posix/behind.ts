@@ -21,7 +21,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { contents, eventually, exists, made, type Suite, using } from './kit.js';
+import { contents, eventually, exists, fails, made, type Suite, using } from './kit.js';
 
 /** Made through the mount and on the server, also where a close does not wait for that. */
 async function stored(path: string, text: string): Promise<void> {
@@ -126,6 +126,21 @@ export const behindCases: Suite = {
       assert.equal(await readFile(join(disk, basename(kept)), 'utf8'), 'written');
       await unlink(kept);
     }
+  },
+  'behind: a file that lost one of its names there gets another here': async (dir, disk) => {
+    const [first, second, third] = ['first', 'second', 'third'].map((name) => join(dir, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await stored(first, 'one');
+    await link(first, second);
+    await using(second, 'r+', (file) => file.sync());
+    await unlink(join(disk, 'first'));
+    await link(second, third);
+    await contents(third, 'one');
+    await fails('ENOENT', link(second, join(dir, 'no', 'third')));
+    await contents(second, 'one');
   },
   'behind: a name made there is found here': async (dir, disk) => {
     assert.equal(await exists(join(dir, 'f')), false);
