@@ -9,7 +9,7 @@ import { LRUCache } from 'lru-cache';
 import { type ByteString, decodeText } from '../base/bytes.js';
 import { logger } from '../base/log.js';
 import { isDirectory, isRegular, S_IFMT } from '../base/mode.js';
-import { joinPath, type Path, parentOf } from '../base/path.js';
+import { joinPath, type Path } from '../base/path.js';
 import type { SftpAttributes } from '../sftp/attributes.js';
 import type { Name } from './directory.js';
 import { isHidden, toAttributes } from './identity.js';
@@ -69,8 +69,6 @@ export class Elsewhere {
   readonly #parts: Parts;
   readonly #vouching: Vouching;
   #asking = 0;
-  /** Directories that are being listed for what became of link counts; true: once more. */
-  readonly #counting = new Map<Path, boolean>();
   /** The times that directories showed when they were looked at. */
   readonly #polled = new LRUCache<Path, number>({ max: MAX_POLLED });
 
@@ -136,9 +134,9 @@ export class Elsewhere {
     const { names } = this.#parts;
     const count = names.linkCount(path);
     const found = this.#seen(path, change.found, names.remembered(path)?.attributes);
-    const homes = this.#uncounted(path, change, found, count);
+    const uncounted = this.#uncounted(path, change, found, count);
     this.#changedName(path, change, found);
-    for (const home of homes) void this.#count(home);
+    this.#parts.counts.doubt(uncounted);
   }
 
   #changedName(path: Path, change: ChangeElsewhere, found: Attributes | null | undefined): void {
@@ -182,8 +180,7 @@ export class Elsewhere {
   }
 
   /**
-   * Directories that tell what became of the file's link count, which was `count`, if it may have changed: only a listing
-   * does, and the event of one name says nothing of the others.
+   * Names whose link count, which was `count`, may have changed: the event of one name says nothing of the others.
    */
   #uncounted(
     path: Path,
@@ -192,26 +189,7 @@ export class Elsewhere {
     count: number,
   ): Iterable<Path> {
     const isSame = found ? found.nlink === count || !isRegular(found.mode) : count === 1 || !ofName;
-    return isSame || isDirectory ? [] : new Set([path, ...this.#parts.links.others(path)].map(parentOf));
-  }
-
-  /** Lists a directory of which something is held. Never rejects. */
-  async #count(directory: Path): Promise<void> {
-    const isCounting = this.#counting.has(directory);
-    if (!isCounting && this.#counting.size >= MAX_ASKING) return;
-    this.#counting.set(directory, isCounting);
-    if (isCounting) return;
-    const { names, listings } = this.#parts;
-    try {
-      do {
-        this.#counting.set(directory, false);
-        if (names.held(directory) !== undefined) await listings.listAhead(directory);
-      } while (this.#counting.get(directory));
-    } catch (error) {
-      log('%s: %s', decodeText(directory), error instanceof Error ? error.message : error);
-    } finally {
-      this.#counting.delete(directory);
-    }
+    return isSame || isDirectory ? [] : [path, ...this.#parts.links.others(path)];
   }
 
   /** Names of the directory came or went, or it was changed itself. */

@@ -24,6 +24,7 @@ import { Giving } from './giving.js';
 import type { Identity } from './identity.js';
 import { Lanes } from './lanes.js';
 import { LateOpens } from './late-opens.js';
+import { LinkCounts } from './link-counts.js';
 import { HardLinks } from './links.js';
 import { ListingAhead } from './listing-ahead.js';
 import { Listings } from './listings.js';
@@ -111,6 +112,7 @@ export class FileSystem implements Operations {
       clock,
       names,
       listings,
+      counts: new LinkCounts(names, listings),
       walks,
       links,
       lanes,

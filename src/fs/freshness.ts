@@ -153,11 +153,14 @@ export class Freshness {
 
   /** The file is not called `path` any more: it goes on by its other names, of which there is one less, or without. */
   nameGone(path: Path): void {
-    const { links, names } = this.#store;
+    const { links, names, counts } = this.#store;
     const twin = links.twin(path);
-    const nlink = Math.max(1, names.linkCount(path) - 1);
+    const [nlink, ofOthers] = [names.linkCount(path), twin === null ? 0 : names.linkCount(twin)];
     this.#nameGone(path, twin);
-    if (twin !== null) names.setLinkCount(twin, nlink);
+    if (twin === null) return;
+    // A listing that shows them with different counts has shown it as another file's already.
+    if (nlink === ofOthers) names.setLinkCount(twin, Math.max(1, nlink - 1));
+    else counts.doubt(links.twins(twin));
   }
 
   #nameGone(path: Path, twin: Path | null): void {
@@ -168,10 +171,11 @@ export class Freshness {
 
   /** The same by the doing of another machine; how many others there are is known already where they are `counted`. */
   vanished(path: Path, counted = false): void {
-    const { links, kernel } = this.#store;
+    const { links, kernel, counts } = this.#store;
     const twin = links.twin(path);
     if (counted) this.#nameGone(path, twin);
     else this.nameGone(path);
+    if (!counted && twin !== null) counts.doubt([path, ...links.twins(twin)]);
     kernel?.invalidateEntry(path);
     if (twin !== null) for (const name of links.twins(twin)) kernel?.invalidateAttributes(name);
   }
@@ -235,8 +239,8 @@ export class Freshness {
   #part(path: Path): void {
     if (this.#store.links.twin(path) === null) return;
     this.vanished(path);
-    // Only a listing tells more.
     this.#store.names.setLinkCount(path, 1);
+    this.#store.counts.doubt([path]);
   }
 
   /** Two answers, given back to back, about what may be one file: `node`, which may just be growing under our hands. */

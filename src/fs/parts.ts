@@ -12,6 +12,7 @@ import type { Giving } from './giving.js';
 import { type Identity, toAttributes } from './identity.js';
 import type { Lanes } from './lanes.js';
 import type { LateOpens } from './late-opens.js';
+import type { LinkCounts } from './link-counts.js';
 import type { HardLinks } from './links.js';
 import type { ListingAhead } from './listing-ahead.js';
 import type { Listings } from './listings.js';
@@ -31,6 +32,7 @@ export interface Store {
   readonly clock: Clock;
   readonly names: Namespace;
   readonly listings: Listings;
+  readonly counts: LinkCounts;
   readonly files: FileTable;
   readonly links: HardLinks;
   readonly lanes: Lanes;

@@ -100,6 +100,46 @@ it('a further name that others make counts at once where it is watched', async (
     await vi.waitFor(async () => expect(await linkCount(direct, name)).toBe(3));
 });
 
+describe.each([
+  ['watched', true],
+  ['not watched', false],
+])('of three names, %s', (_, isWatched) => {
+  const counts = (direct: DirectFileSystem) =>
+    Promise.all(['a', 'b', 'c'].map((name) => linkCount(direct, name)));
+
+  async function three(): Promise<DirectFileSystem> {
+    const direct = await linked(isWatched);
+    await direct.fs.link(path('a'), path('c'));
+    await list(direct);
+    expect(await counts(direct)).toEqual([3, 3, 3]);
+    return direct;
+  }
+
+  it.each(['a', 'c'])('%s given to another file leaves two', async (given) => {
+    const direct = await three();
+    const { disk } = direct;
+    await writeFile(join(disk, 'd', 'new'), 'other content');
+    await rename(join(disk, 'd', 'new'), join(disk, given));
+    await show(direct, isWatched, given);
+    for (const name of ['a', 'b', 'c'])
+      expect(await content(direct, name)).toBe(name === given ? 'other content' : 'content');
+    const expected = given === 'a' ? [1, 2, 2] : [2, 2, 1];
+    await vi.waitFor(async () => expect(await counts(direct)).toEqual(expected));
+    await list(direct);
+    expect(await counts(direct)).toEqual(expected);
+  });
+
+  it.each(['a', 'c'])('%s removed leaves two', async (gone) => {
+    const direct = await three();
+    await rm(join(direct.disk, gone));
+    await show(direct, isWatched, gone);
+    const expected = gone === 'a' ? [undefined, 2, 2] : [2, 2, undefined];
+    await vi.waitFor(async () => expect(await counts(direct)).toEqual(expected));
+    await list(direct);
+    expect(await counts(direct)).toEqual(expected);
+  });
+});
+
 it('a name of a symbolic link that is given to a file has one name', async () => {
   const direct = await linked(true);
   const { fs, disk } = direct;
