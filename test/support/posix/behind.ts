@@ -119,6 +119,7 @@ export const behindCases: Suite = {
         return !(await exists(gone));
       });
       await writeFile(kept, 'written');
+      await using(kept, 'r+', (file) => file.sync());
       await eventually(
         'one link',
         async () => (await readdir(dir)).length === 1 && (await stat(kept)).nlink === 1,
@@ -145,6 +146,7 @@ export const behindCases: Suite = {
   'behind: a name made there is found here': async (dir, disk) => {
     assert.equal(await exists(join(dir, 'f')), false);
     assert.deepEqual(await readdir(dir), []);
+    await using(dir, 'r', (directory) => directory.sync());
     await made(join(disk, 'f'), 'made there');
     await eventually('the name', () => exists(join(dir, 'f')));
     await contents(join(dir, 'f'), 'made there');
