@@ -153,7 +153,7 @@ export class NameOperations {
       await this.#change([from, to], request, what);
     } catch (error) {
       // What is in the way, the kernel does not believe in.
-      if (wasMissing) this.#parts.kernel?.invalidateEntry(to);
+      if (wasMissing) this.#parts.kernel?.invalidateAbsence(to);
       const isTaken = error instanceof FsError && error.code === 'EEXIST';
       if (noReplace || isAtomic || !isTaken) throw error;
       await this.#replace(what);
@@ -256,7 +256,7 @@ export class NameOperations {
     names.forget(path);
     const failure = await remote.failure(reason, what);
     // The kernel may go on believing that there is no such name: mkdir -p looks at once.
-    if (failure.code === 'EEXIST') kernel?.invalidateEntry(path);
+    if (failure.code === 'EEXIST') kernel?.invalidateAbsence(path);
     if (isUnanswered(failure)) freshness.doubt([path]);
     return failure;
   }

@@ -51,6 +51,24 @@ export function interruptibility(opcode: number, request: Buffer): Interruptibil
   return (request.readUInt32LE(SIZEOF_IN_HEADER) & O_TRUNC) === 0 ? 'when stalled' : 'never';
 }
 
+/** Requests that make a name. */
+const MAKING: ReadonlySet<number> = new Set([
+  OPCODE.MKDIR,
+  OPCODE.MKNOD,
+  OPCODE.SYMLINK,
+  OPCODE.LINK,
+  OPCODE.CREATE,
+]);
+
+/**
+ * What the kernel is told when a program that hears nothing of it ends before its call is answered. The name may come to
+ * be there all the same, while the kernel believes that it is not: of an EEXIST a recent one concludes that it was
+ * mistaken, before anybody else gets at the directory. A notification may come too late for that.
+ */
+export function errnoWhenStopped(opcode: number): 'EINTR' | 'EEXIST' {
+  return MAKING.has(opcode) ? 'EEXIST' : 'EINTR';
+}
+
 const REPEATABLE: ReadonlySet<number> = new Set([
   OPCODE.LOOKUP,
   OPCODE.GETATTR,

@@ -50,18 +50,15 @@ export class KernelNotifier implements KernelCache {
     if (parent === undefined) return;
     const name: ByteString = nameOf(path);
     this.#nodes.unlink(parent, name);
-    this.#dropEntry(parent, name);
+    this.#enqueue(`entry ${parent.id}/${name}`, () => invalEntry(parent.id, name));
   }
 
   invalidateAbsence(path: Path): void {
     const parent = path === '' ? undefined : this.#nodes.find(parentOf(path));
     // A name that has a node by now exists for the kernel, too.
     if (parent === undefined || this.#nodes.child(parent, nameOf(path)) !== undefined) return;
-    this.#dropEntry(parent, nameOf(path));
-  }
-
-  #dropEntry(parent: Node, name: ByteString): void {
-    this.#enqueue(`entry ${parent.id}/${name}`, () => invalEntry(parent.id, name));
+    // By the time the kernel hears of it, somebody may have made it his working directory.
+    this.expireEntry(parent, nameOf(path));
   }
 
   /** The kernel shall ask for a name again; what it leads to stays as it is known. */
@@ -114,7 +111,7 @@ export class KernelNotifier implements KernelCache {
       if (directory !== null && !isWithin(joinPath(directory, name), path)) continue;
       this.#absences.delete(key);
       const isThereNow = node !== undefined && this.#nodes.child(node, name) !== undefined;
-      if (directory !== null && !isThereNow) yield invalEntry(parent, name);
+      if (directory !== null && !isThereNow) yield invalEntry(parent, name, FUSE_EXPIRE_ONLY);
     }
   }
 

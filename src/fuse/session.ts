@@ -11,7 +11,7 @@ import type { KernelCache, Operations } from '../fs/operations.js';
 import { type Call, Calls } from './calls.js';
 import { HANDLERS } from './handlers/table.js';
 import { type Completion, decode, type State } from './handlers/types.js';
-import { interruptibility } from './interrupts.js';
+import { errnoWhenStopped, interruptibility } from './interrupts.js';
 import { NodeTable } from './nodes.js';
 import { KernelNotifier } from './notify.js';
 import { OpenFiles } from './open-files.js';
@@ -92,7 +92,8 @@ interface Pending extends Stoppable {
   onLetGo: (() => void) | null;
 }
 
-type Outcome = { readonly completion: Completion } | { readonly error: unknown };
+/** The kernel is told `errno` where that is not the error itself. */
+type Outcome = { readonly completion: Completion } | { readonly error: unknown; readonly errno?: number };
 
 export class FuseSession {
   readonly #state: State;
@@ -112,7 +113,8 @@ export class FuseSession {
     this.#transport = options.transport;
     this.#init = options.init ?? {};
     this.#stopping = new Stopping(options, (pending) => {
-      this.#settle(pending, { error: new FsError('EINTR') });
+      const errno = ERRNO[errnoWhenStopped(pending.header.opcode)];
+      this.#settle(pending, { error: new FsError('EINTR'), errno });
       pending.onLetGo?.();
     });
     this.#admits = options.admits ?? (() => true);
@@ -285,13 +287,13 @@ export class FuseSession {
     this.#pending.delete(header.unique);
     this.#stopping.ended(pending);
     if ('error' in outcome) {
-      const { error } = outcome;
+      const { error, errno = errnoOf(error) } = outcome;
       this.#calls.failed(pending.call, error);
       const undelivered = error instanceof FsError ? error.undelivered : undefined;
       // A descriptor that is closed because its program ends: nobody looks at the answer. With the answer any program
       // may end, so this is found out before.
       const isHeard = undelivered === undefined || this.#stopping.isHeard(pending);
-      const isSent = this.#reply(header, errnoOf(error), []);
+      const isSent = this.#reply(header, errno, []);
       if (!isSent || !isHeard) undelivered?.();
       return;
     }

@@ -257,7 +257,7 @@ describe('a change of ours', () => {
     await world.fs.lookup(path('d'));
     await mkdir(join(world.disk, 'd'));
     await expect(world.fs.mkdir(path('d'), 0o755)).rejects.toMatchObject({ code: 'EEXIST' });
-    expect(world.forgotten).toEqual(['entry d']);
+    expect(world.forgotten).toEqual(['absence d']);
   });
 
   it('such as a rename that fails since something is in the way takes its absence from the kernel', async () => {
@@ -268,10 +268,10 @@ describe('a change of ours', () => {
     await mkdir(join(world.disk, 'd'));
     const rename = () => world.fs.rename(path('f'), path('d'), { noReplace: false });
     await expect(rename()).rejects.toMatchObject({ code: 'EISDIR' });
-    expect(world.forgotten).toEqual(['entry d']);
+    expect(world.forgotten).toEqual(['absence d']);
     await world.fs.lookup(path('d'));
     await expect(rename()).rejects.toMatchObject({ code: 'EISDIR' });
-    expect(world.forgotten).toEqual(['entry d']);
+    expect(world.forgotten).toEqual(['absence d']);
   });
 
   it.each([

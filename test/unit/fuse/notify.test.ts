@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ascii } from '../../../src/base/bytes.js';
 import { NodeTable } from '../../../src/fuse/nodes.js';
 import { KernelNotifier } from '../../../src/fuse/notify.js';
+import { FUSE_EXPIRE_ONLY } from '../../../src/fuse/protocol/constants.js';
 import { invalEntry, invalInode } from '../../../src/fuse/protocol/replies.js';
 import { settle } from '../../support/fuse-wire.js';
 
@@ -36,9 +37,9 @@ describe('notifications', () => {
 
   it('a name the kernel holds as missing can be taken back', async () => {
     const { dir, sent, notifier } = setup();
-    notifier.invalidateEntry(ascii('d/not-there'));
+    notifier.invalidateAbsence(ascii('d/not-there'));
     await settle();
-    expect(sent).toEqual([invalEntry(dir.id, ascii('not-there'))]);
+    expect(sent).toEqual([invalEntry(dir.id, ascii('not-there'), FUSE_EXPIRE_ONLY)]);
   });
 
   it('what the kernel does not know is not told', async () => {
@@ -146,7 +147,7 @@ describe('notifications', () => {
     await settle();
     expect(isTold).toBe(true);
     expect(sent).toEqual([
-      invalEntry(dir.id, ascii('missing')),
+      invalEntry(dir.id, ascii('missing'), FUSE_EXPIRE_ONLY),
       invalInode(dir.id, true),
       invalInode(file.id, true),
     ]);
@@ -160,7 +161,7 @@ describe('notifications', () => {
     void notifier.invalidateTree(ascii('n0'));
     void notifier.invalidateTree(ascii('n1'));
     await settle();
-    expect(sent).toEqual([invalEntry(nodes.root.id, ascii('n1'))]);
+    expect(sent).toEqual([invalEntry(nodes.root.id, ascii('n1'), FUSE_EXPIRE_ONLY)]);
     gates[0]?.resolve();
   });
 });
