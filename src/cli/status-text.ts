@@ -2,8 +2,8 @@
 
 import { printable } from '../base/printable.js';
 import type { DiskStatus } from '../cache/disk/disk-cache.js';
-import type { PrefetchStatus } from '../fs/files-ahead.js';
 import type { OpenHandle, Unsent } from '../fs/open-file.js';
+import type { PrefetchStatus } from '../fs/prefetch-outcomes.js';
 import type { FsStatus } from '../fs/status.js';
 import type { CallStats, Failure } from '../fuse/tally.js';
 import type { LinkStatus } from '../recovery/session.js';

@@ -1,7 +1,7 @@
 /**
  * `remora warm`: fetches what lies at and below a path into the cache, so that it is there when it is needed. It reads
- * through the mount as any program would, several files at a time: what that leaves behind, here and in the kernel, is
- * what the next reader finds. A file that does not fit any more (into cache_dir, where there is one) is left out, since
+ * through the mount as any program would, several files at a time, so that the next reader finds what the kernel and
+ * this process keep of that. A file that does not fit any more (into cache_dir, where there is one) is left out, since
  * it would drive out what was fetched before; smaller ones behind it may fit still.
  */
 import { type FileHandle, lstat, open, readdir } from 'node:fs/promises';

@@ -47,7 +47,7 @@ export class AttributeOperations {
     if (told !== null) return told;
     const attributes = await this.#find(path);
     if (attributes === null) return missing(this.#parts, names.ttl(path, null));
-    await freshness.isParted(path);
+    await freshness.partStrangers(path);
     const truth = await freshness.reconcile(path, attributes);
     return statOf(this.#parts, path, truth, names.ttl(path, truth));
   }
@@ -74,7 +74,7 @@ export class AttributeOperations {
     // Another machine took the name; whoever has the file open still gets its attributes.
     if (attributes === null && file !== undefined) return this.#statNameless(file);
     if (attributes === null) throw new FsError('ENOENT');
-    await this.#parts.freshness.isParted(path);
+    await this.#parts.freshness.partStrangers(path);
     const truth = await this.#parts.freshness.reconcile(path, attributes);
     return statOf(this.#parts, path, truth, names.ttl(path, truth));
   }

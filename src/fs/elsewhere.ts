@@ -162,7 +162,7 @@ export class Elsewhere {
     if (verdict === 'same' && !ofName) names.answers.voidAbout(path);
     else if (wasThere) names.changedElsewhere(path);
     else names.appeared(path);
-    if (ofName && found && links.twin(path) !== null) void freshness.isParted(path, 0);
+    if (ofName && found && links.twin(path) !== null) void freshness.partStrangers(path, 0);
     if (node !== undefined && !isOwn && (ofContent || (ofName && node.handles.size === 0))) {
       content.drop(node);
       kernel?.invalidateData(path);

@@ -21,7 +21,6 @@ import {
   filesAfter,
   grown,
   shrunk,
-  stepsWanted,
   WAYS,
   type Way,
   waysOf,
@@ -36,6 +35,7 @@ import type { FileNode } from './open-file.js';
 import type { Attributes } from './operations.js';
 import type { Parts } from './parts.js';
 import { Patience } from './patience.js';
+import { PrefetchOutcomes, type PrefetchStatus } from './prefetch-outcomes.js';
 import { isRacy } from './same-file.js';
 
 const log = logger('read');
@@ -53,8 +53,6 @@ const MAX_BYTES_IN_FLIGHT = 4 * 1024 * 1024;
 const SHARE = 1 / 4;
 /** Beyond its window a walk looks past so many files that need not be read for one that has to be. */
 const HORIZON = 16;
-/** Outcomes that are looked back on. */
-const MEMORY = 256;
 
 interface Walk {
   /** On which all steps so far may have been made, likeliest first. */
@@ -81,29 +79,6 @@ interface Ahead {
   isDone: boolean;
 }
 
-/** Files and the bytes in them. */
-export interface Amount {
-  readonly files: number;
-  readonly bytes: number;
-}
-
-export interface PrefetchStatus {
-  /** Read before a program opened them; then opened; and not within some time. */
-  readonly fetched: Amount;
-  readonly used: Amount;
-  readonly inVain: Amount;
-}
-
-class Counter {
-  files = 0;
-  bytes = 0;
-
-  add(bytes: number): void {
-    this.files += 1;
-    this.bytes += bytes;
-  }
-}
-
 export class FilesAhead {
   readonly #parts: Parts;
   readonly #bulk: BulkClients | null;
@@ -118,11 +93,7 @@ export class FilesAhead {
   #memory = 0;
   #inFlight = 0;
   #bytesInFlight = 0;
-  readonly #fetched = new Counter();
-  readonly #used = new Counter();
-  readonly #inVain = new Counter();
-  /** Outcomes of lately, which say whether it is worth it. */
-  #lately = { used: 0, inVain: 0 };
+  readonly #outcomes = new PrefetchOutcomes();
   /** For whoever opens what is just being read. */
   readonly #patience = new Patience();
 
@@ -136,7 +107,7 @@ export class FilesAhead {
   }
 
   get status(): PrefetchStatus {
-    return { fetched: { ...this.#fetched }, used: { ...this.#used }, inVain: { ...this.#inVain } };
+    return this.#outcomes.status;
   }
 
   /** A program opens this file to read it. Answers what is to be awaited if it is just being read ahead, or null. */
@@ -148,8 +119,7 @@ export class FilesAhead {
     const walk = foreseen?.walk ?? this.#follow(path, now);
     if (walk.position !== path) walk.steps += 1;
     if (foreseen !== undefined) {
-      this.#used.add(foreseen.size);
-      this.#came('used');
+      this.#outcomes.used(foreseen.size);
       foreseen.walk.window = grown(foreseen.walk.window);
     }
     walk.position = path;
@@ -207,7 +177,7 @@ export class FilesAhead {
   #fill(walk: Walk): void {
     const { window, ahead } = walk;
     const [way] = walk.ways;
-    if (way === undefined || walk.steps < stepsWanted(this.#lately.used, this.#lately.inVain)) return;
+    if (way === undefined || walk.steps < this.#outcomes.stepsWanted) return;
     // Looking costs more than reading: so it is done for several at once.
     if (ahead.size > window * 0.75) return;
     let passed = 0;
@@ -255,7 +225,7 @@ export class FilesAhead {
     this.#memory += memory;
     this.#inFlight += 1;
     this.#bytesInFlight += size;
-    this.#fetched.add(size);
+    this.#outcomes.fetched(size);
     return true;
   }
 
@@ -346,30 +316,13 @@ export class FilesAhead {
 
   /** What was not opened for as long as a walk may pause was read in vain. */
   #sweep(now: number): void {
-    const before = this.#inVain.files;
+    const before = this.status;
     for (const [path, { at, walk, size }] of this.#ahead) {
       if (now - Math.max(at, walk.at) < PAUSE) break;
       this.#take(path);
-      this.#inVain.add(size);
-      this.#came('inVain');
+      this.#outcomes.inVain(size);
     }
-    if (this.#inVain.files === before) return;
-    const { files, bytes } = this.#used;
-    log(
-      'read ahead: %d files (%d bytes) used, %d (%d bytes) in vain',
-      files,
-      bytes,
-      this.#inVain.files,
-      this.#inVain.bytes,
-    );
-  }
-
-  /** What is long ago counts less and less. */
-  #came(what: 'used' | 'inVain'): void {
-    const lately = this.#lately;
-    lately[what] += 1;
-    if (lately.used + lately.inVain < MEMORY) return;
-    this.#lately = { used: Math.floor(lately.used / 2), inVain: Math.floor(lately.inVain / 2) };
+    if (this.status !== before) log('read ahead: %j', this.status);
   }
 
   readonly #entries: Entries = (directory, order) => this.#parts.names.entries(directory, order);

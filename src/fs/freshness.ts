@@ -181,10 +181,10 @@ export class Freshness {
   }
 
   /**
-   * Do names that we take for one file belong to several by now, since others have given one away? Then that one goes its
-   * own way. What was asked within `age` milliseconds and agrees is believed. Never rejects.
+   * Of names that we take for one file, those that others have given to another go their own way; answers whether there
+   * were any. What was asked within `age` milliseconds and agrees is believed. Never rejects.
    */
-  async isParted(path: Path, age = Number.POSITIVE_INFINITY): Promise<boolean> {
+  async partStrangers(path: Path, age = Number.POSITIVE_INFINITY): Promise<boolean> {
     const { files, links, names } = this.#store;
     if (links.twin(path) === null) return false;
     const group = [...links.twins(path)].slice(0, MAX_TWINS);
@@ -218,7 +218,7 @@ export class Freshness {
    * `age` milliseconds is believed.
    */
   async mustBeOne(path: Path, age: number): Promise<void> {
-    if (await this.isParted(path, age))
+    if (await this.partStrangers(path, age))
       throw new FsError('ESTALE', 'one of its names was replaced on the server');
   }
 
@@ -231,7 +231,7 @@ export class Freshness {
   /** The server shows, asked at epoch `since`, that the file at `path` has no other name. */
   async alone(path: Path, since: number): Promise<void> {
     const { links, names } = this.#store;
-    if (await this.isParted(path, 0)) return;
+    if (await this.partStrangers(path, 0)) return;
     if (links.twin(path) !== null && names.epochs.isCurrent(path, since)) this.#part(path);
   }
 

@@ -1,6 +1,6 @@
 /** What a person, or a program that draws graphs, can be told of a filesystem that is at work. */
 import type { DiskStatus } from '../cache/disk/disk-cache.js';
-import type { PrefetchStatus } from './files-ahead.js';
+import type { PrefetchStatus } from './prefetch-outcomes.js';
 
 /** Gauges of the moment; bytes and counts. */
 export interface FsStatus {

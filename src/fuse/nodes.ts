@@ -24,7 +24,7 @@ export interface Node {
   readonly ino: number;
   /** S_IFMT bits: a name that comes back with another type is another file. */
   readonly type: number;
-  /** Its last name was removed here; one without a name otherwise lost it to another file. */
+  /** A name of it was removed here, or its own, of a directory, replaced; one without a name otherwise lost it to another. */
   readonly wasRemoved: boolean;
   /** What the kernel was told last of a directory. */
   readonly told: Attributes | null;

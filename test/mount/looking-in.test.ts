@@ -6,7 +6,8 @@ import { mkdir, open, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Warmed } from '../../src/cli/warm.js';
-import { endProcesses, isAlive } from '../support/processes.js';
+import { type Paused, pause } from '../support/faults/server.js';
+import { endProcesses } from '../support/processes.js';
 import { parseMetrics } from '../support/prometheus.js';
 import { runOnTerminal } from '../support/pty.js';
 import { type Mounted, Remora } from '../support/remora.js';
@@ -62,13 +63,10 @@ function heard(child: ChildProcess): (word: string) => Promise<unknown> {
 }
 
 /** The server neither answers nor hangs up, until these processes are continued, or the test file ends. */
-async function stall(): Promise<readonly number[]> {
-  const pids = await sshd.sessions();
-  for (const pid of pids) process.kill(pid, 'SIGSTOP');
-  scope.defer('stalled sessions', async () => {
-    for (const pid of pids) if (await isAlive(pid)) process.kill(pid, 'SIGCONT');
-  });
-  return pids;
+async function stall(): Promise<Paused> {
+  const paused = await pause(sshd);
+  scope.defer('stalled sessions', async () => paused.resume());
+  return paused;
 }
 
 /** What the tests look at of `status --json`. */
@@ -244,11 +242,11 @@ describe('warm', () => {
   it('ends with Ctrl-C though the server does not answer', async () => {
     await old('a', Buffer.alloc(2_000_000, 1));
     const mount = await remora.mount(sshd, disk);
-    const sessions = await stall();
+    const stalled = await stall();
     const talk = [{ expect: '0 files, ', answer: '\x03' }];
     const shown = await runOnTerminal(command('warm', mount.directory), talk, { env: remora.environment });
     expect(shown.code).toBe(130);
-    for (const pid of sessions) process.kill(pid, 'SIGCONT');
+    stalled.resume();
     await mount.unmount();
   });
 });
@@ -263,18 +261,11 @@ f.write(bytes(300000)); print('written', flush=True); sys.stdin.readline()`;
     const writer = start('python3', ['-c', script, join(mount.directory, 'f')], { stdin: 'pipe' });
     const says = heard(writer);
     await says('open');
-    const sessions = await stall();
+    const { pids } = await stall();
     writer.stdin?.write('\n');
     await says('written');
     const resuming = 'pids=$1; shift; "$@" & read line; kill -CONT $pids; wait $!';
-    const unmounting = [
-      'sh',
-      '-c',
-      resuming,
-      'sh',
-      sessions.join(' '),
-      ...command('unmount', mount.directory),
-    ];
+    const unmounting = ['sh', '-c', resuming, 'sh', pids.join(' '), ...command('unmount', mount.directory)];
     const talk = [{ expect: '293.0 KiB to be sent, 0 B/s', answer: '\n' }];
     const seen = await runOnTerminal(unmounting, talk, { env: remora.environment });
     expect(seen.code, 'all is sent, and the file is open').toBe(71);

@@ -46,6 +46,11 @@ export const ASYNC_DEVIATIONS: Readonly<Record<string, Deviation>> = {
   'behind: append here goes behind what was appended there': LATE,
 };
 
+const NO_PATH: Deviation = {
+  error: /ENOENT/,
+  reason: 'libfuse asks by path, and a directory that was removed has none',
+};
+
 /** What moreover cannot be had through fuse-native and libfuse 2.9: see native-notes/fuse-native-libfuse2.md. */
 export const LIBFUSE_DEVIATIONS: Readonly<Record<string, Deviation>> = {
   'utimes: only the access time, now': {
@@ -60,14 +65,8 @@ export const LIBFUSE_DEVIATIONS: Readonly<Record<string, Deviation>> = {
     error: /\.fuse_hidden/,
     reason: 'libfuse gives an open file that is removed another name, until it is closed',
   },
-  'rmdir: who has the directory open still sees it, and may change it': {
-    error: /ENOENT/,
-    reason: 'libfuse asks by path, and a directory that was removed has none',
-  },
-  'rmdir: who stands in the directory may look around, and finds nothing': {
-    error: /ENOENT/,
-    reason: 'libfuse asks by path, and a directory that was removed has none',
-  },
+  'rmdir: who has the directory open still sees it, and may change it': NO_PATH,
+  'rmdir: who stands in the directory may look around, and finds nothing': NO_PATH,
   'replaced: over and over, a reader sees one whole version each time': {
     error: /ENOENT/,
     reason:

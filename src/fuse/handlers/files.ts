@@ -24,6 +24,7 @@ import {
   deliverEntry,
   doubting,
   type Handler,
+  isMissing,
   nodeOf,
   pathOf,
   payload,
@@ -41,7 +42,7 @@ const MAX_CHUNKS = 1000;
  * O_CREAT makes the file, and without it the program hears ENOENT.
  */
 function walkAgain(state: State, node: Node, error: unknown): never {
-  if (error instanceof FsError && error.code === 'ENOENT' && state.nodes.pathOf(node) !== null)
+  if (isMissing(error) && state.nodes.pathOf(node) !== null)
     throw new FsError('ESTALE', error.message, { cause: error });
   throw error;
 }

@@ -25,6 +25,7 @@ import {
   deliverEntry,
   doubting,
   type Handler,
+  isMissing,
   nodeOf,
   pathOf,
   payload,
@@ -151,8 +152,7 @@ export const link: Handler = async (state, header, reader) => {
     } catch (error) {
       // That name turned out to be gone on the server, and was taken from the file, which has another.
       const now = state.nodes.pathOf(node);
-      const isGone = error instanceof FsError && error.code === 'ENOENT' && name !== null;
-      if (isGone && now !== null && now !== name) return linked();
+      if (isMissing(error) && name !== null && now !== null && now !== name) return linked();
       throw error;
     }
   };

@@ -87,15 +87,16 @@ export function childPath(state: State, parent: Node, name: ByteString): Path {
   return joinPath(directory, name);
 }
 
+/** Did the server not find what the request was about? */
+export function isMissing(error: unknown): error is FsError {
+  return error instanceof FsError && error.code === 'ENOENT';
+}
+
 /**
- * Runs `work` for a file by one of its names, null for one without. A name that is gone on the server, though the
- * kernel still believes in it, is taken from the file, and the next one tried.
+ * Runs `work`, which reaches a file by its name if it has one. A name that is gone on the server, though the kernel still
+ * believes in it, is taken from the file, and the next one tried.
  */
-export async function byName<T>(
-  state: State,
-  node: Node,
-  work: (path: Path | null) => Promise<T>,
-): Promise<T> {
+export async function byName<T>(state: State, node: Node, work: () => Promise<T>): Promise<T> {
   for (;;) {
     let used: Path | null = null;
     try {
@@ -103,11 +104,11 @@ export async function byName<T>(
         () => state.nodes.pathOf(node),
         (path) => {
           used = path;
-          return work(path);
+          return work();
         },
       );
     } catch (error) {
-      const isGone = error instanceof FsError && error.code === 'ENOENT' && state.nodes.linkCount(node) > 1;
+      const isGone = isMissing(error) && state.nodes.linkCount(node) > 1;
       const parent = isGone && used !== null ? state.nodes.find(parentOf(used)) : undefined;
       if (parent === undefined || used === null) throw error;
       const name = nameOf(used);

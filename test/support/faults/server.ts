@@ -52,7 +52,7 @@ export async function pause(sshd: Sshd): Promise<Paused> {
   const pids = await sshd.sessions();
   for (const pid of pids) signal(pid, 'SIGSTOP');
   return {
-    count: pids.length,
+    pids,
     resume: () => {
       for (const pid of pids) signal(pid, 'SIGCONT');
     },
@@ -61,7 +61,7 @@ export async function pause(sshd: Sshd): Promise<Paused> {
 }
 
 export interface Paused {
-  readonly count: number;
+  readonly pids: readonly number[];
   resume(): void;
   kill(): Promise<void>;
 }

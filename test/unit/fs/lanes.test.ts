@@ -53,7 +53,8 @@ describe('a large file', () => {
 
   it('is written over further lanes', async () => {
     const { fs, disk, laneRequests } = await direct();
-    const data = randomBytes(12 * MIB);
+    // Large enough that it is still being written when the lanes join, however slow the machine is.
+    const data = randomBytes(48 * MIB);
     const { handle } = await fs.create(path('f'), O_WRONLY | O_CREAT, 0o644);
     await writeWhole(fs, handle, data);
     await fs.flush(handle);

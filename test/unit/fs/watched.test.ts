@@ -2,110 +2,16 @@
  * What a watch on the server is worth to the filesystem: how long what it vouches for is trusted, what its tales undo
  * here and in the kernel, and that our own changes, which it tells as well, undo nothing.
  */
-import { appendFile, link, lstat, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, link, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { deferred } from '../../../src/base/deferred.js';
 import { O_CREAT, O_RDONLY, O_WRONLY } from '../../../src/base/mode.js';
-import { judge } from '../../../src/fs/elsewhere.js';
-import type { Attributes } from '../../../src/fs/operations.js';
-import type { FsOptions } from '../../../src/fs/options.js';
-import {
-  type DirectFileSystem,
-  LONG_AGO,
-  NOT_PAGES,
-  openDirect,
-  path,
-  readAll,
-} from '../../support/direct-filesystem.js';
+import { LONG_AGO, NOT_PAGES, openDirect, path, readAll } from '../../support/direct-filesystem.js';
 
-const SECOND = 1000;
+import { SECOND, Watched } from '../../support/watched.js';
+
 const MINUTE = 60 * SECOND;
-
-/** A filesystem over a directory with files `f` and `g` and a directory `d`, which somebody watches, root included. */
-class Watched {
-  readonly direct: DirectFileSystem;
-
-  private constructor(direct: DirectFileSystem) {
-    this.direct = direct;
-  }
-
-  static async open(options: Partial<FsOptions> = {}): Promise<Watched> {
-    const direct = await openDirect(options);
-    await mkdir(join(direct.disk, 'd'));
-    for (const name of ['f', 'g', 'd/x']) {
-      await writeFile(join(direct.disk, name), 'content');
-      await utimes(join(direct.disk, name), LONG_AGO, LONG_AGO);
-    }
-    const watched = new Watched(direct);
-    watched.begin('', 'd');
-    await watched.list('');
-    return watched;
-  }
-
-  begin(...directories: string[]): void {
-    this.beginQuiet(0, ...directories);
-  }
-
-  /** Nothing came or went in them for `quiet` milliseconds. */
-  beginQuiet(quiet: number, ...directories: string[]): void {
-    const { fs, clock } = this.direct;
-    for (const directory of directories) expect(fs.elsewhere.watched(path(directory), quiet)).toBe(true);
-    clock.advance(1);
-    fs.elsewhere.proved(clock.monotonic());
-  }
-
-  /** Time goes by, with an answer of the watch every few seconds. */
-  pass(milliseconds: number): void {
-    const { fs, clock } = this.direct;
-    for (let left = milliseconds; left > 0; left -= 5 * SECOND) {
-      clock.advance(Math.min(left, 5 * SECOND));
-      fs.elsewhere.proved(clock.monotonic());
-    }
-  }
-
-  /** What the watch tells of `name` in `directory` as it is now; without `found` where it does not look. */
-  async tell(directory: string, name: string, what: 'name' | 'content' | 'attributes', looks = true) {
-    const stat = await lstat(join(this.direct.disk, directory, name)).catch(() => null);
-    const found = stat && {
-      permissions: stat.mode,
-      size: stat.size,
-      uid: stat.uid,
-      gid: stat.gid,
-      atime: Math.floor(stat.atimeMs / 1000),
-      mtime: Math.floor(stat.mtimeMs / 1000),
-      nlink: stat.nlink,
-    };
-    this.direct.fs.elsewhere.changed({
-      directory: path(directory),
-      name: path(name),
-      isDirectory: stat?.isDirectory() ?? false,
-      ofName: what === 'name',
-      ofContent: what === 'content',
-      found: looks ? found : undefined,
-    });
-  }
-
-  async list(directory: string): Promise<string[]> {
-    const { fs } = this.direct;
-    const { handle } = await fs.opendir(path(directory));
-    const { entries } = await fs.readdir(handle, true);
-    await fs.releasedir(handle);
-    return entries.map(({ name }) => name as string).sort();
-  }
-
-  async size(name: string): Promise<number | null> {
-    return (await this.direct.fs.lookup(path(name))).attributes?.size ?? null;
-  }
-
-  /** The requests that `work` costs. */
-  async asked(work: () => Promise<unknown>): Promise<readonly string[]> {
-    const { requests } = this.direct;
-    requests.length = 0;
-    await work();
-    return [...requests];
-  }
-}
 
 describe('what a watch vouches for', () => {
   it('is trusted for ten minutes without a question, and no longer', async () => {
@@ -455,38 +361,6 @@ it('a directory whose mode somebody else changes is listed anew', async () => {
   const itself = { name: null, isDirectory: true, ofName: false, ofContent: false, found: undefined };
   fs.elsewhere.changed({ directory: path(''), ...itself });
   expect(await watched.asked(() => watched.list(''))).toContain('opendir');
-});
-
-describe('the rule', () => {
-  const file: Attributes = {
-    mode: 0o100644,
-    size: 1,
-    uid: 0,
-    gid: 0,
-    atime: 0,
-    mtime: 5,
-    ctime: 5,
-    nlink: 1,
-  };
-  const read = { ...file, atime: 9 };
-  const grown = { ...file, size: 2 };
-  it.each([
-    // known, found, own change?
-    [file, read, true, 'echo'],
-    [file, read, false, 'same'],
-    [file, grown, true, 'other'],
-    [file, null, true, 'other'],
-    [null, null, true, 'echo'],
-    [null, file, true, 'other'],
-    [undefined, file, true, 'echo'],
-    ['outdated', file, true, 'echo'],
-    ['outdated', file, false, 'other'],
-    ['outdated', null, true, 'other'],
-    [undefined, file, false, 'other'],
-    [file, undefined, true, 'other'],
-  ] as const)('known %j, found %j, ours %j: %s', (known, found, isOwn, verdict) => {
-    expect(judge(known, found, isOwn)).toBe(verdict);
-  });
 });
 
 describe('looking every few seconds', () => {
