@@ -65,7 +65,8 @@ export class Calls {
 
   /**
    * Makes one call, or, each by `step`, the several of which a thing that programs do consists: then the longest of
-   * these counts, since each may wait for an outage of its own. An errno in `expected` is an answer like success; others are reported as failed.
+   * these counts, since each may wait for an outage of its own. An errno in `expected` is an answer like success; others
+   * are reported as failed.
    */
   attempt<T>(
     call: string,
@@ -78,10 +79,14 @@ export class Calls {
     const line = `${begin} ${call} ${path}`.padEnd(CURRENT).slice(0, CURRENT);
     writeSync(this.#current, `${line}\n`, 0);
     const steps: number[] = [];
-    const step: Step = (make) => {
+    let failing = call;
+    const step: Step = (make, name = call) => {
       const started = performance.now();
       try {
         return make();
+      } catch (error) {
+        failing = name;
+        throw error;
       } finally {
         steps.push(performance.now() - started);
       }
@@ -99,7 +104,14 @@ export class Calls {
     if (milliseconds > this.#longest.milliseconds) this.#longest = { call: `${call} ${path}`, milliseconds };
     if (answer.errno !== null && !expected(answer.errno)) {
       const { errno } = answer;
-      const failed = { worker: this.worker, call: `${call} ${path}`, errno, begin, end: Date.now(), since };
+      const failed = {
+        worker: this.worker,
+        call: `${failing} ${path}`,
+        errno,
+        begin,
+        end: Date.now(),
+        since,
+      };
       this.#say({ is: 'failed', ...failed });
     }
     return answer;
@@ -134,8 +146,8 @@ export class Calls {
   }
 }
 
-/** Makes one system call of several. */
-export type Step = <T>(make: () => T) => T;
+/** Makes one system call of several; if it fails, that is reported by its name, where it has one. */
+export type Step = <T>(make: () => T, name?: string) => T;
 
 /** Bytes of one read(2) of a whole file. */
 const PIECE = 131_072;

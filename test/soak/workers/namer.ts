@@ -172,7 +172,7 @@ function fill(path: string, text: string, closeConfirms: boolean, step: Step): v
   const fd = step(() => openSync(path, 'r+'));
   try {
     step(() => writeSync(fd, text));
-    if (!closeConfirms) step(() => fsyncSync(fd));
+    if (!closeConfirms) step(() => fsyncSync(fd), 'fsync');
   } finally {
     step(() => closeSync(fd));
   }

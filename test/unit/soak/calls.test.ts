@@ -45,6 +45,17 @@ it('several calls that belong together have the time of the longest, also of one
   expect(await longest()).toEqual({ call: 'read f', milliseconds: 900 });
 });
 
+it('a call that fails among several is reported by its own name: an fsync may tell what nothing else may', async () => {
+  const fails = (name?: string) => (step: Step) =>
+    step(() => {
+      throw Object.assign(new Error('full'), { code: 'ENOSPC', errno: -28 });
+    }, name);
+  calls.attempt('fill', 'f', 0, fails('fsync'));
+  calls.attempt('fill', 'f', 0, fails());
+  const lines = (await readFile(join(directory, 'report'), 'utf8')).trim().split('\n');
+  expect(lines.map((line) => JSON.parse(line).call)).toEqual(['fsync f', 'fill f']);
+});
+
 it('a file is read whole, by calls that are each timed', async () => {
   const content = Buffer.alloc(300_000, 'content');
   await writeFile(join(directory, 'f'), content);
