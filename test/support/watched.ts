@@ -2,10 +2,28 @@
 import { lstat, mkdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { isDirectory } from '../../src/base/mode.js';
+import type { Found } from '../../src/fs/elsewhere.js';
 import type { FsOptions } from '../../src/fs/options.js';
-import { type DirectFileSystem, LONG_AGO, openDirect, path } from './direct-filesystem.js';
+import { type DirectFileSystem, LONG_AGO, list, openDirect, path } from './direct-filesystem.js';
 
 export const SECOND = 1000;
+
+/** What a watch finds at a path of the server's disk. */
+export async function foundAt(file: string): Promise<Found | null> {
+  const stat = await lstat(file).catch(() => null);
+  return (
+    stat && {
+      permissions: stat.mode,
+      size: stat.size,
+      uid: stat.uid,
+      gid: stat.gid,
+      atime: Math.floor(stat.atimeMs / 1000),
+      mtime: Math.floor(stat.mtimeMs / 1000),
+      nlink: stat.nlink,
+    }
+  );
+}
 
 /** A filesystem over a directory with files `f` and `g` and a directory `d`, which somebody watches, root included. */
 export class Watched {
@@ -51,20 +69,11 @@ export class Watched {
 
   /** What the watch tells of `name` in `directory` as it is now; without `found` where it does not look. */
   async tell(directory: string, name: string, what: 'name' | 'content' | 'attributes', looks = true) {
-    const stat = await lstat(join(this.direct.disk, directory, name)).catch(() => null);
-    const found = stat && {
-      permissions: stat.mode,
-      size: stat.size,
-      uid: stat.uid,
-      gid: stat.gid,
-      atime: Math.floor(stat.atimeMs / 1000),
-      mtime: Math.floor(stat.mtimeMs / 1000),
-      nlink: stat.nlink,
-    };
+    const found = await foundAt(join(this.direct.disk, directory, name));
     this.direct.fs.elsewhere.changed({
       directory: path(directory),
       name: path(name),
-      isDirectory: stat?.isDirectory() ?? false,
+      isDirectory: isDirectory(found?.permissions ?? 0),
       ofName: what === 'name',
       ofContent: what === 'content',
       found: looks ? found : undefined,
@@ -72,11 +81,7 @@ export class Watched {
   }
 
   async list(directory: string): Promise<string[]> {
-    const { fs } = this.direct;
-    const { handle } = await fs.opendir(path(directory));
-    const { entries } = await fs.readdir(handle, true);
-    await fs.releasedir(handle);
-    return entries.map(({ name }) => name as string).sort();
+    return (await list(this.direct, directory)).sort();
   }
 
   async size(name: string): Promise<number | null> {
